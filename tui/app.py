@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import ClassVar, Final
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.types import CSSPathType
 
 from tui import terminal
-from tui.balances import follow_differences
-from tui.cancellation import Cancellation
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.connection.feed import Feed
 from tui.connection.recording import InvalidRecording
-from tui.distances import follow_distances
 from tui.model.messages import History
 from tui.model.orders import Order
-from tui.model.plan.amendment import explain_refusal
-from tui.model.plan.resubmission import explain_none_sent
-from tui.output.export import describe_field
-from tui.screens.amend import AmendScreen
+from tui.order_actions import OrderActions
+from tui.polls.differences import follow_differences
+from tui.polls.distances import follow_distances
+from tui.polls.markets import follow_prices, follow_quotes
+from tui.polls.positions import follow_positions
+from tui.polls.trading import follow_trading
 from tui.screens.batch import BatchScreen
-from tui.screens.cancel import CancelScreen
 from tui.screens.connect import ConnectScreen
-from tui.screens.export import ExportScreen
-from tui.screens.failure_reasons import FailureReasonsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.main import MainScreen
-from tui.screens.order import OrderScreen
 from tui.screens.palette import list_commands
-from tui.screens.resubmit import ResubmitScreen
 from tui.session import Session
-from tui.trading import follow_trading
 from tui.widgets.theme import THEMES, build_extra_colours
 from tui.widgets.typed_keys import TypedKeys
 
@@ -48,7 +41,7 @@ _HISTORY_DELAY_S: Final = 0.1
 _HISTORY_RETRY_S: Final = 2
 
 
-class Dashboard(App[None]):
+class Dashboard(OrderActions):
     """Shows one session. ``connect`` opens a session with another server."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "dashboard.tcss"
@@ -60,8 +53,7 @@ class Dashboard(App[None]):
         *,
         connect: Callable[[str], Session] | None = None,
     ) -> None:
-        super().__init__()
-        self.session = session
+        super().__init__(session)
         self._connect = connect
         self._has_mouse = True
         self._requested_id = ""
@@ -91,11 +83,6 @@ class Dashboard(App[None]):
         else:
             await super().on_event(event)
 
-    @property
-    def main(self) -> MainScreen:
-        """The main screen, which is below any dialog."""
-        return next(each for each in self.screen_stack if isinstance(each, MainScreen))
-
     def _show_session(self) -> None:
         screen = MainScreen(self.session)
         self.session.on_change = screen.wake
@@ -121,6 +108,9 @@ class Dashboard(App[None]):
             tasks.create_task(follow_distances(session, client))
             tasks.create_task(follow_differences(session, client, session.handle_message))
             tasks.create_task(follow_trading(session, client))
+            tasks.create_task(follow_positions(session, client))
+            tasks.create_task(follow_prices(session, client))
+            tasks.create_task(follow_quotes(session, client))
 
     def _collect_garbage(self) -> None:
         if not self.session.model.counters.in_flight:
@@ -147,122 +137,24 @@ class Dashboard(App[None]):
             await asyncio.sleep(_HISTORY_RETRY_S)
         self._requested_id = ""
 
-    def action_open(self) -> None:
-        """Open the order screen for the order at the cursor."""
-        if self.session.cursor.order is not None and not isinstance(self.screen, OrderScreen):
-            self.push_screen(OrderScreen(self.session))
-
-    def on_order_table_order_opened(self) -> None:
-        """Show the double-clicked order in full."""
-        self.action_open()
-
-    def action_failed(self, step: int) -> None:
-        """Move to the next failed order; works in the order screen too."""
-        self.main.action_failed(step)
-
-    def action_step(self, step: int) -> None:
-        """Move to the next order; works in the order screen too."""
-        self.main.order_table.action_move(step)
-
-    def action_copy(self, field: str) -> None:
-        """Copy the order's id, its signature (``tx``), its ``pools``, or all of it as JSON."""
-        order = self.session.cursor.order
-        if order is None:
-            return
-        text = describe_field(order, field)
-        if text is None:
-            yet = "" if order.is_end else " yet"
-            what = "signed" if field == "tx" else "routed through a pool that is known"
-            self.notify(f"it was not {what}{yet}", timeout=2)
-        else:
-            self.copy_to_clipboard(text)
-            shown = text if field != "json" else f"order {order.short_id} as JSON"
-            self.notify(f"copied {shown}", timeout=2, markup=False)
-
     # Dialogs
 
     def action_batch(self) -> None:
         """Open the batch builder."""
-        self._open_dialog(BatchScreen(self.session))
+        self.push_screen(BatchScreen(self.session))
 
     def action_order(self) -> None:
         """Open the form for a single order."""
-        self._open_dialog(BatchScreen(self.session, is_single=True))
-
-    def action_export(self) -> None:
-        """Open the dialog that exports the filtered orders."""
-        self._open_dialog(ExportScreen(self.session, self.session.view.list_displayed()))
-
-    def action_resubmit(self) -> None:
-        """Open the dialog that resubmits failed orders."""
-        failures = [
-            order for order in self.session.view.list_displayed() if order.status == "failed"
-        ]
-        selected = self.session.cursor.order
-        chosen = selected if selected is not None and selected.status == "failed" else None
-        if refusal := explain_none_sent(chosen, failures):
-            self.notify(refusal, timeout=5, markup=False)
-        else:
-            self._open_dialog(ResubmitScreen(self.session, chosen, failures))
-
-    def action_cancel(self) -> None:
-        """Ask whether to cancel the order at the cursor."""
-        shown = self.session.cursor.order
-        if shown is None:
-            return
-        order = self.session.model.orders.get(shown.id, shown)  # as it is, also during a pause
-        if order.is_end:
-            text = f"{order.short_id} is {order.status}: nothing to cancel"
-            self.notify(text, timeout=2, markup=False)
-        else:
-            self._ask_to_cancel([order], is_all_shown=False)
-
-    def action_amend(self) -> None:
-        """Open the form that changes the order at the cursor while it waits."""
-        shown = self.session.cursor.order
-        if shown is None:
-            return
-        order = self.session.model.orders.get(shown.id, shown)
-        if refusal := explain_refusal(order):
-            self.notify(refusal, timeout=3, markup=False)
-        else:
-            self._open_dialog(AmendScreen(self.session, order))
-
-    def action_cancel_shown(self) -> None:
-        """Ask whether to cancel all open orders that pass the filter."""
-        orders = self.session.view.list_open()
-        if orders:
-            self._ask_to_cancel(orders, is_all_shown=True)
-        else:
-            self.notify("no open order is shown", timeout=2)
-
-    def _ask_to_cancel(self, orders: Sequence[Order], *, is_all_shown: bool) -> None:
-        def answer(is_yes: bool | None) -> None:
-            if is_yes:
-                Cancellation(self, self.session, orders).start()
-
-        self.push_screen(CancelScreen(self.session, orders, is_all_shown=is_all_shown), answer)
-
-    def action_reasons(self) -> None:
-        """Show the failures grouped by reason; choosing one filters by it."""
-        failures = (order for order in self.session.model.sorted_orders if order.status == "failed")
-        self.push_screen(FailureReasonsScreen(failures), self._filter_by_reason)
-
-    def _filter_by_reason(self, code: str | None) -> None:
-        if code:
-            self.main.action_set_filter(f"status:failed code:{code}")
+        self.push_screen(BatchScreen(self.session, is_single=True))
 
     def action_help(self) -> None:
         """Show the help page."""
-        self._open_dialog(HelpScreen(self.session.symbols))
+        self.push_screen(HelpScreen(self.session.symbols))
 
     def action_connect(self) -> None:
         """Ask for the address of another server, and connect to it."""
         url = self.session.client.url if self.session.client is not None else ""
         self.push_screen(ConnectScreen(url), self._reconnect)
-
-    def _open_dialog(self, screen: Screen[None]) -> None:
-        self.push_screen(screen)
 
     # The connection
 

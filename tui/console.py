@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
-from tui.balances import follow_differences
 from tui.model.messages import Events, Lost, Message
 from tui.model.orders import Order
 from tui.model.routes.route import has_route
 from tui.model.wire import WireEvent
+from tui.polls.differences import follow_differences
 from tui.session import Session
 from tui.text.format import format_amount, format_time_of_day, parse_timestamp_ms, sanitize_text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from tui.text.format import Line, Span, line_width
+from tui.text.views import MARKETS, OPEN, ORDERS, POSITIONS, VIEWS
 
 
 class KeyHelp(NamedTuple):
@@ -32,10 +33,36 @@ FOOTER_KEYS: Final = (
     KeyHelp("e", "Export", "app.export", "write the orders that are shown to a file"),
     KeyHelp("?", "Help", "app.help", "show this"),
 )
+_BY_KEY: Final = {each.key: each for each in FOOTER_KEYS}
+_OPEN_KEYS: Final = (
+    _BY_KEY["o"],
+    _BY_KEY["x"],
+    KeyHelp("X", "Cancel all", "app.cancel_shown", "cancel all open orders that are shown"),
+    *(_BY_KEY[key] for key in ("a", "/", "s", "f", "space", "y", "e", "?")),
+)
+_DESK_KEYS: Final = (
+    KeyHelp("tab", "Next view", "screen.step_view(1)", ""),
+    *(_BY_KEY[key] for key in ("n", "o", "?")),
+)
+_MARKET_KEYS: Final = (
+    KeyHelp("]", "Next pair", "screen.in_view('step_pair(1)')", "the next pair; [ the one before"),
+    KeyHelp("-", "Zoom out", "screen.in_view('zoom(1)')", "longer bars; + shorter ones"),
+    KeyHelp("v", "All orders", "screen.in_view('fit_orders')", "make room for all open orders"),
+    *(_BY_KEY[key] for key in ("x", "a", "o", "?")),
+)
+VIEW_KEYS: Final = {
+    ORDERS: FOOTER_KEYS,
+    OPEN: _OPEN_KEYS,
+    POSITIONS: _DESK_KEYS,
+    MARKETS: _MARKET_KEYS,
+}
+"""The keys in the footer of each view."""
 _DROPPED_FIRST: Final = ("y", "e", "f", "s", "space", "]", "a", "o", "n", "/")
 """What a footer leaves out that is too narrow for all keys, in this order."""
 
 OTHER_KEYS: Final = (
+    *(KeyHelp(view.key, "", "", f"show the view {view.title}") for view in VIEWS),
+    KeyHelp("tab", "", "", "show the next view; shift+tab the one before"),
     KeyHelp("1-9", "", "", "switch a status on or off; 0 shows all"),
     KeyHelp("enter", "", "", "show the order in full; escape goes back"),
     KeyHelp("j k g G", "", "", "move, as do arrows, page keys, home and end"),
@@ -55,14 +82,14 @@ _SHORT_LABELS_BELOW_CELLS: Final = 121
 _PALETTE_KEY: Final = KeyHelp("^p", "palette", "app.command_palette", "")
 
 
-def render_footer(cells: int) -> Line:
-    """Render the keys that fit into a line of ``cells`` cells."""
+def render_footer(cells: int, view: str = ORDERS) -> Line:
+    """Render the keys of a view that fit into a line of ``cells`` cells."""
     end = _render_key(_PALETTE_KEY)
-    items = {key.key: _render_key(_shorten_label(key, cells)) for key in FOOTER_KEYS}
+    items = {key.key: _render_key(_shorten_label(key, cells)) for key in VIEW_KEYS[view]}
     for key in _DROPPED_FIRST:
         if sum(map(line_width, items.values())) + line_width(end) <= cells:
             break
-        del items[key]
+        items.pop(key, None)
     line = [span for item in items.values() for span in item]
     gap = cells - line_width([*line, *end])
     return [*line, Span(" " * gap), *end]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from tui.connection.client import ApiClient
 from tui.connection.recording import Recorder
 from tui.connection.source import MessageSource
 from tui.model.balances import BalanceDifference, add_up_differences
+from tui.model.desk.market import MarketChoice
 from tui.model.messages import Message, Note
 from tui.model.model import Model
 from tui.model.orders import Order
@@ -19,6 +21,7 @@ from tui.settings import Settings
 from tui.table.cursor import Cursor
 from tui.table.view import OrderView
 from tui.text.symbols import Symbols
+from tui.text.views import MARKETS, OPEN, ORDER_VIEWS, ORDERS
 
 
 def _ignore_change() -> None:
@@ -44,6 +47,10 @@ class Session:
     new_id: Callable[[], str]
     recording: str = ""
     recorder: Recorder | None = None
+    shown_view: str = ORDERS
+    market: MarketChoice = field(default_factory=MarketChoice)
+    view_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set for those that wait for it when something else is looked at."""
     model: Model = field(default_factory=Model)
     on_change: Callable[[], None] = field(default=_ignore_change)
     """Called when the model has changed, to schedule a frame."""
@@ -57,6 +64,26 @@ class Session:
             self.model, sort=self.settings.sort, is_descending=self.settings.is_descending
         )
         self.cursor = Cursor(self.view)
+
+    def show_view(self, name: str) -> None:
+        """Show a view; that of open orders has a list of its own."""
+        self.shown_view = name
+        self.wake_polls()
+        if name in ORDER_VIEWS and (name == OPEN) != self.view.is_open_list:
+            self.view.switch_list()
+            self.cursor.switch_list()
+
+    def wake_polls(self) -> None:
+        """Have what is looked at fetched at once."""
+        self.view_changed.set()
+        self.view_changed.clear()
+
+    @property
+    def selected_order(self) -> Order | None:
+        """The order that keys act on: at the cursor of the list, or of the market."""
+        if self.shown_view != MARKETS:
+            return self.cursor.order
+        return self.model.orders.get(self.market.order_id)
 
     def handle_message(self, message: Message, at_ms: int) -> None:
         """Apply a message to the model, and record it if a recorder is open."""

@@ -25,13 +25,13 @@ from tests.tui.sessions import (
     wait_for,
 )
 from tests.tui.wire import START_MS, connection_messages, timestamp
-from tui import balances
 from tui.connection.client import ApiClient
 from tui.connection.recording import RecordedMessage
 from tui.console import ConsoleOutput
 from tui.model.balances import add_up_differences
 from tui.model.messages import Differences, Page
 from tui.model.wire import WireDifference
+from tui.polls import differences
 from tui.settings import Settings
 
 WALLET = "7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU"
@@ -122,7 +122,7 @@ async def store_difference(database_url: str) -> None:
 async def test_plain_output_has_a_line_for_a_difference_that_comes(
     api: RunningApi, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(balances, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(differences, "INTERVAL_S", 0.01)
     session, lines = make_live_session(ApiClient(api.url)), list[str]()
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(ConsoleOutput(session, lines.append).run())

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tui.model.pairs import resolve_pair, split_pair
 from tui.output.failure_advice import get_advice
-from tui.table.columns import COLUMNS, select_columns
+from tui.table.columns import COLUMNS
+from tui.table.layouts import select_columns
 from tui.text.format import (
     describe_value,
     draw_sparkline,

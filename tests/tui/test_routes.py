@@ -32,7 +32,7 @@ from tui.model.routes.route import Route
 from tui.model.wire import WireOrder
 from tui.output.export import describe_field
 from tui.quotes import describe_legs
-from tui.table.columns import select_columns
+from tui.table.layouts import select_columns
 from tui.text.format import format_share
 from tui.text.symbols import UNICODE
 

@@ -10,8 +10,8 @@ from tests.tui.wire import START_MS, connection_messages
 from tui.connection.client import ApiClient
 from tui.connection.recording import RecordedMessage
 from tui.model.messages import Page
+from tui.polls.trading import follow_trading
 from tui.session import Session
-from tui.trading import follow_trading
 
 
 async def wait_stopped(session: Session, *, is_stopped: bool) -> None:

@@ -15,9 +15,9 @@ from typing import Any, Final, Self, cast
 
 import aiohttp
 
+from tui.model.desk.wire import WireBalances, WireFill, WirePositions, WirePrices
 from tui.model.wire import (
     WireBatchEntry,
-    WireDifference,
     WireEvent,
     WireOrder,
     WireOrderTerms,
@@ -25,6 +25,7 @@ from tui.model.wire import (
     WireRoute,
     WireStats,
 )
+from tui.text.format import format_timestamp
 
 PAGE_ORDERS_MAX: Final = 500
 BATCH_ORDERS_MAX: Final = 1_000
@@ -103,10 +104,27 @@ class ApiClient:
             list[WireOrder], (await self._request("GET", "/api/orders", query=query))["orders"]
         )
 
-    async def fetch_differences(self) -> list[WireDifference]:
-        """Fetch the latest changes of balances that no order explains."""
-        response = await self._request("GET", "/api/balances")
-        return cast(list[WireDifference], response["differences"])
+    async def fetch_balances(self) -> WireBalances:
+        """Fetch what each wallet holds, and the latest changes that no order explains."""
+        return cast(WireBalances, await self._request("GET", "/api/balances"))
+
+    async def fetch_positions(self) -> WirePositions:
+        """Fetch what fills did to each token."""
+        return cast(WirePositions, await self._request("GET", "/api/positions"))
+
+    async def fetch_prices(
+        self, pair: str, step_s: int, from_ms: int, to_ms: int | None = None
+    ) -> WirePrices:
+        """Fetch the bars of a pair since a time."""
+        query = {"pair": pair, "step": str(step_s), "from": format_timestamp(from_ms)}
+        if to_ms is not None:
+            query["to"] = format_timestamp(to_ms)
+        return cast(WirePrices, await self._request("GET", "/api/prices", query=query))
+
+    async def fetch_fills(self, query: Mapping[str, str]) -> list[WireFill]:
+        """Fetch the newest fills of a query."""
+        response = await self._request("GET", "/api/fills", query=query)
+        return cast(list[WireFill], response["fills"])
 
     async def fetch_order(self, order_id: str) -> WireOrder:
         """Fetch an order as it is now."""

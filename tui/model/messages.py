@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tui.model.wire import WireDifference, WireEvent, WireOrder, WireStats, WireWaiting
+from tui.model.desk.wire import WireFill, WirePositions, WirePrices, WireWallet
+from tui.model.wire import WireDifference, WireEvent, WireOrder, WireRoute, WireStats, WireWaiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,44 @@ class Differences:
 
 
 @dataclass(frozen=True, slots=True)
+class Positions:
+    """What fills did to each token, and what the wallets hold."""
+
+    positions: WirePositions
+    wallets: list[WireWallet]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Bars of a pair: new ones, or newer versions of those that are known."""
+
+    prices: WirePrices
+
+
+@dataclass(frozen=True, slots=True)
+class MarketNow:
+    """The latest fills of a pair, and the quotes of all pools for both directions.
+
+    ``buy`` is for ``amount`` of the quote token, ``sell`` for what that buys; ``None``
+    without a quote.
+    """
+
+    pair: str
+    fills: list[WireFill]
+    amount: str
+    buy: WireRoute | None
+    sell: WireRoute | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewProblem:
+    """Why a view could not be brought up to date."""
+
+    view: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A heartbeat: no events, and the connection is alive."""
 
@@ -110,6 +149,10 @@ Message = (
     | Events
     | Waiting
     | Differences
+    | Positions
+    | Prices
+    | MarketNow
+    | ViewProblem
     | Heartbeat
     | Lost
     | History
@@ -124,6 +167,10 @@ KINDS: Final[dict[str, type[Message]]] = {
     "events": Events,
     "waiting": Waiting,
     "differences": Differences,
+    "positions": Positions,
+    "prices": Prices,
+    "market_now": MarketNow,
+    "view_problem": ViewProblem,
     "heartbeat": Heartbeat,
     "lost": Lost,
     "history": History,

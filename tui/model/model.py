@@ -21,6 +21,7 @@ from tui.model.activity_log import ActivityLog
 from tui.model.balances import describe_difference
 from tui.model.connection_state import ConnectionState, ConnectionStatus
 from tui.model.counts.counters import Counters, OrderBefore
+from tui.model.desk.desk import Desk
 from tui.model.groups import OrderGroups
 from tui.model.messages import (
     Connected,
@@ -74,6 +75,7 @@ class Model:
         self.event_count = 0
         self.stopped: list[str] = []
         """A sentence for each trading state that stops orders."""
+        self.desk = Desk()
         self._frozen: dict[Order, Order] | None = None
         self._changes = Changes()
         self._reset()
@@ -89,6 +91,7 @@ class Model:
             Note: self._on_note,
             Waiting: self._on_waiting,
             Differences: self._on_differences,
+            **self.desk.handlers,
         }
 
     def apply(self, message: Message, at_ms: int) -> None:
@@ -117,6 +120,7 @@ class Model:
         self.sorted_orders: list[Order] = []
         self.counters = Counters()
         self.groups = OrderGroups(self.orders)
+        self.desk.clear()
         self.total = 0
         self.differences: list[WireDifference] | None = None
         self.is_complete = False

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 _QUOTE_TOKENS: Final = ("USDC", "USDT", "SOL")
 DOLLAR_TOKENS: Final = frozenset({"USDC", "USDT"})
 SYMBOL_CELLS: Final = 4
+_PROBE_AMOUNTS: Final = dict.fromkeys(DOLLAR_TOKENS, "100")
 
 
 class Pair(NamedTuple):
@@ -35,12 +36,37 @@ class Pair(NamedTuple):
         return quote_amount / base_amount if base_amount else None
 
 
+class PairTokens(NamedTuple):
+    """The tokens of a pair: symbols, or whole mints."""
+
+    base: str
+    quote: str
+
+    @property
+    def name(self) -> str:
+        """What the API calls the pair."""
+        return f"{self.base}/{self.quote}"
+
+    @property
+    def probe_amount(self) -> str:
+        """So much of the quote token the engine's prices are for."""
+        return _PROBE_AMOUNTS.get(self.quote, "1")
+
+
 @lru_cache(maxsize=1_024)
 def resolve_pair(token_in: str, token_out: str) -> Pair:
     """Return the pair and the side of a swap."""
     if _rank_token(token_in) < _rank_token(token_out):
         return Pair(shorten_token(token_out), shorten_token(token_in), "buy")
     return Pair(shorten_token(token_in), shorten_token(token_out), "sell")
+
+
+@lru_cache(maxsize=1_024)
+def find_pair_tokens(token_in: str, token_out: str) -> PairTokens:
+    """Return the tokens of the pair of a swap."""
+    if _rank_token(token_in) < _rank_token(token_out):
+        return PairTokens(token_out, token_in)
+    return PairTokens(token_in, token_out)
 
 
 def split_pair(name: str, side: str) -> tuple[str, str]:

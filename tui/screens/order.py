@@ -49,7 +49,7 @@ class OrderScreen(ModalScreen[None]):
 
     def paint(self) -> None:
         """Show the order that is at the cursor now."""
-        order = self._session.cursor.order
+        order = self._session.selected_order
         self._detail.paint(order)
         if order is not None:
             self._detail.border_title = f"order {order.id}"

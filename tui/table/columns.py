@@ -1,8 +1,8 @@
-"""The columns of the order table: the text, width and sort key of each."""
+"""The columns of orders: the text, width and sort key of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -21,7 +21,7 @@ from tui.text.format import (
     format_duration,
     format_price,
 )
-from tui.text.symbols import STATUSES, Symbols
+from tui.text.symbols import STATUSES, TYPE_LABELS, Symbols
 
 LOSS_MIN_BPS: Final = 10
 """Differences from here on are marked as a loss; smaller ones are market noise."""
@@ -54,23 +54,6 @@ class Column:
             if cells - self.cells <= room:
                 return replace(self, cells=cells, format_cell=format_cell)
         return self
-
-
-def select_columns(cells: int, optional: Iterable[str] = ()) -> tuple[Column, ...]:
-    """Select the columns that fit into ``cells``, by importance; returned in display order."""
-    candidates = [
-        *_REQUIRED_KEYS,
-        *(key for key in _OPTIONAL_KEYS if key in set(optional)),
-        *_EXTRA_KEYS,
-    ]
-    selected: set[str] = set()
-    for key in candidates:
-        needed = COLUMNS[key].cells + 1
-        if needed > cells:
-            break
-        cells -= needed
-        selected.add(key)
-    return tuple(column.fit(cells) for column in COLUMNS.values() if column.key in selected)
 
 
 def _format_id(order: Order, _now_ms: int, symbols: Symbols) -> Span:
@@ -154,17 +137,6 @@ def _format_age(order: Order, now_ms: int, _symbols: Symbols) -> Span:
     return Span(format_duration(now_ms - order.created_ms))
 
 
-_TYPE_LABELS: Final = {
-    "market": "MKT",
-    "limit": "LMT",
-    "stop": "STP",
-    "takeProfit": "TP",
-    "stopLimit": "STL",
-    "trailingStop": "TRL",
-    "twap": "TWP",
-    "sniper": "SNP",
-}
-
 COLUMNS: Final[Mapping[str, Column]] = {
     column.key: column
     for column in (
@@ -193,7 +165,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
             "type",
             "Typ",
             3,
-            lambda order, _now, _symbols: Span(_TYPE_LABELS.get(order.type, order.type)),
+            lambda order, _now, _symbols: Span(TYPE_LABELS.get(order.type, order.type)),
             lambda order, _now: order.type,
         ),
         Column(
@@ -261,7 +233,3 @@ COLUMNS: Final[Mapping[str, Column]] = {
         ),
     )
 }
-
-_REQUIRED_KEYS: Final = ("status", "time", "pair", "side", "amount", "dex", "price", "took")
-_EXTRA_KEYS: Final = ("bps", "type")
-_OPTIONAL_KEYS: Final = tuple(key for key, column in COLUMNS.items() if column.is_optional)

@@ -14,6 +14,7 @@ class Cursor:
         self.is_following = True
         self._view = view
         self._order: Order | None = None
+        self._other_list: tuple[bool, Order | None] = (True, None)
 
     @property
     def order(self) -> Order | None:
@@ -49,6 +50,13 @@ class Cursor:
             return
         y = self._view.find_index(self._order)
         self._go_to(self.y if y is None else y)
+
+    def switch_list(self) -> None:
+        """Take the position of the other list of the view; ``restore_position`` goes there."""
+        self._other_list, (self.is_following, self._order) = (
+            (self.is_following, self._order),
+            self._other_list,
+        )
 
     def _go_to(self, y: int) -> None:
         self.y = max(min(y, len(self._view) - 1), 0)

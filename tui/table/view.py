@@ -14,6 +14,7 @@ from tui.model.filters import OrderFilter
 from tui.model.model import Model
 from tui.model.orders import Order
 from tui.table.columns import COLUMNS, Column
+from tui.table.layouts import OPEN_LAYOUT, ORDERS_LAYOUT, Layout
 
 
 class RowChanges(NamedTuple):
@@ -23,14 +24,28 @@ class RowChanges(NamedTuple):
     changed_orders: Set[Order] = frozenset()
 
 
+class _ListState(NamedTuple):
+    """How a list that is not shown is filtered and sorted."""
+
+    filter: OrderFilter
+    sort_column: Column
+    is_descending: bool
+
+
 class OrderView:
-    """The filtered and sorted rows; ``is_stale`` means that ``rebuild`` would change them."""
+    """The filtered and sorted rows; ``is_stale`` means that ``rebuild`` would change them.
+
+    There are two lists, of all orders and of open ones, each with its own filter and sorting;
+    ``is_open_list`` says which is shown.
+    """
 
     def __init__(self, model: Model, *, sort: str = "time", is_descending: bool = True) -> None:
         self.filter = OrderFilter()
         self.sort_column: Column = COLUMNS.get(sort, COLUMNS["time"])
         self.is_descending = is_descending
         self.is_stale = True
+        self.is_open_list = False
+        self._other_list = _ListState(OrderFilter(), COLUMNS["time"], is_descending=True)
         self._model = model
         self._rows: list[Order] = []
         self._members: set[Order] = set()
@@ -74,6 +89,27 @@ class OrderView:
         self._paused = None
         self.is_stale = True
 
+    @property
+    def layout(self) -> Layout:
+        """The columns of the list."""
+        return OPEN_LAYOUT if self.is_open_list else ORDERS_LAYOUT
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the list may leave orders out."""
+        return self.is_open_list or not self.filter.is_empty
+
+    def switch_list(self) -> None:
+        """Show the other list."""
+        other = self._other_list
+        self._other_list = _ListState(self.filter, self.sort_column, self.is_descending)
+        self.filter = other.filter
+        self.is_open_list = not self.is_open_list
+        self.sort_by(other.sort_column, is_descending=other.is_descending)
+
+    def _matches(self, order: Order, now_ms: int) -> bool:
+        return not (self.is_open_list and order.is_end) and self.filter.matches(order, now_ms)
+
     def set_filter(self, order_filter: OrderFilter) -> None:
         """Set the filter."""
         self.filter = order_filter
@@ -91,10 +127,10 @@ class OrderView:
         if self.is_paused:
             return RowChanges()
         new_orders = set(changes.new_orders)
-        matches = self.filter.matches
+        matches = self._matches
         added = [order for order in changes.new_orders if matches(order, now_ms)]
         self.is_stale |= changes.is_reloaded
-        if not self.filter.is_empty:
+        if self.is_filtered:
             self.is_stale |= any(
                 matches(order, now_ms) != (order in self._members)
                 for order in changes.changed_orders
@@ -105,7 +141,7 @@ class OrderView:
         if self.is_stale:
             return RowChanges(changed_orders=changes.changed_orders)
         self._rows += added
-        if not self.filter.is_empty:
+        if self.is_filtered:
             self._members.update(added)
         return RowChanges(len(added), changes.changed_orders)
 
@@ -118,11 +154,11 @@ class OrderView:
         if self._paused is not None:
             known = self._paused.known
             orders = [order for order in orders if order in known]
-        if self.filter.is_empty:
+        if not self.is_filtered:
             self._rows = list(orders)
             self._members = set()
         else:
-            matches = self.filter.matches
+            matches = self._matches
             self._rows = [order for order in orders if matches(get_displayed(order), now_ms)]
             self._members = set(self._rows)
         if self.sort_column.key != "time":
@@ -133,7 +169,7 @@ class OrderView:
 
     def find_index(self, order: Order) -> int | None:
         """Return the row of an order, if it is in the view."""
-        if not self.filter.is_empty and order not in self._members:
+        if self.is_filtered and order not in self._members:
             return None
         try:
             position = self._rows.index(order)

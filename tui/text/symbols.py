@@ -27,6 +27,19 @@ CANCELLABLE_STATUSES: Final = frozenset({"pending", "waiting", "routing", "build
 """What was not sent: ``submitted`` may land at any moment."""
 
 
+TYPE_LABELS: Final = {
+    "market": "MKT",
+    "limit": "LMT",
+    "stop": "STP",
+    "takeProfit": "TP",
+    "stopLimit": "STL",
+    "trailingStop": "TRL",
+    "twap": "TWP",
+    "sniper": "SNP",
+}
+"""The types of orders in three letters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Symbols:
     """One set of symbols; each is one cell wide."""
@@ -55,6 +68,8 @@ class Symbols:
     at_least: str
     at_most: str
     branch: str
+    fill_marks: Mapping[tuple[str, bool], str]
+    """A fill on a chart, by its side and whether it is a large one."""
 
 
 UNICODE: Final = Symbols(
@@ -82,6 +97,12 @@ UNICODE: Final = Symbols(
     at_least="≥",
     at_most="≤",
     branch="└",
+    fill_marks={
+        ("buy", True): "▲",
+        ("buy", False): "▵",
+        ("sell", True): "▼",
+        ("sell", False): "▿",
+    },
 )
 
 ASCII: Final = Symbols(
@@ -109,6 +130,7 @@ ASCII: Final = Symbols(
     at_least=">=",
     at_most="<=",
     branch="`",
+    fill_marks={("buy", True): "A", ("buy", False): "a", ("sell", True): "V", ("sell", False): "v"},
 )
 
 

@@ -19,8 +19,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.model.orders import Order
-from tui.table.columns import COLUMNS, Column
+from tui.table.columns import Column
 from tui.table.cursor import Cursor
+from tui.table.open_columns import OPEN_COLUMNS
 from tui.table.view import OrderView
 from tui.text.symbols import Symbols
 from tui.widgets.row_renderer import TABLE_CLASSES, RowRenderer
@@ -123,7 +124,7 @@ class OrderTable(ScrollView, can_focus=True):
 
     def restyle(self) -> None:
         """Fit the columns and repaint everything: colours, width or columns changed."""
-        self._rows.fit_columns(self._width, self.optional)
+        self._rows.fit_columns(self._width, self.optional, self._view.layout)
         self.refresh()
 
     def set_hint(self, lines: list[str]) -> None:
@@ -272,4 +273,4 @@ def next_column(key: str, columns: Iterable[Column]) -> Column:
     """Return the column behind the one with this key; behind the last comes the first."""
     keys = [column.key for column in columns] or [key]
     index = keys.index(key) + 1 if key in keys else 0
-    return COLUMNS[keys[index % len(keys)]]
+    return OPEN_COLUMNS[keys[index % len(keys)]]

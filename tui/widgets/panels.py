@@ -6,7 +6,7 @@ from typing import Final
 
 from tui import keys
 from tui.model.activity_log import LogEntry
-from tui.model.connection_state import ConnectionStatus
+from tui.model.connection_state import ConnectionState, ConnectionStatus
 from tui.model.orders import Order
 from tui.output.balances import render_differences
 from tui.output.order_detail import render_order_detail
@@ -15,6 +15,7 @@ from tui.output.timeline import TextContext
 from tui.session import Session
 from tui.text.format import Line, Span, format_time_of_day, line_width, truncate_line
 from tui.text.symbols import STATUSES
+from tui.text.views import ORDER_VIEWS, ORDERS
 from tui.widgets.text_pane import TextPane
 
 LOG_LINES: Final = 5
@@ -140,42 +141,60 @@ class StatusBar(TextPane):
 
 
 class KeyBar(TextPane):
-    """The footer with as many keys as fit."""
+    """The footer with as many keys of the view as fit."""
 
     def __init__(self) -> None:
         super().__init__(id="keys")
+        self._view = ORDERS
+
+    def show_view(self, view: str) -> None:
+        """Show the keys of a view."""
+        self._view = view
+        self.show_lines([keys.render_footer(self.size.width, view)])
 
     def on_resize(self) -> None:
         """Choose the keys that fit."""
-        self.show_lines([keys.render_footer(self.size.width)])
+        self.show_view(self._view)
 
 
 def empty_table_hint(session: Session) -> list[str]:
     """Return the text for a table without rows: why it is empty, and what to do."""
-    model = session.model
+    model, order_filter = session.model, session.view.filter
+    if model.connection.status is ConnectionStatus.LIVE and session.view.is_open_list:
+        is_none = order_filter.is_empty
+        return _NO_OPEN_ORDER if is_none else [f"no open order matches  {order_filter}", *_CLEAR]
     if model.orders:
-        orders = f"0 of {len(model.orders):,} match  {session.view.filter}"
-        return [orders, "", "Esc clears the filter."]
-    match model.connection.status:
+        return [f"0 of {len(model.orders):,} match  {order_filter}", *_CLEAR]
+    return _explain_no_orders(model.connection)
+
+
+_CLEAR: Final = ("", "Esc clears the filter.")
+_NO_OPEN_ORDER: Final = ["Nothing waits, and nothing is in flight.", "", "o places an order."]
+
+
+def _explain_no_orders(connection: ConnectionState) -> list[str]:
+    match connection.status:
         case ConnectionStatus.LIVE:
             return ["No orders yet.", "", "n creates a batch, o places a single order."]
         case ConnectionStatus.LOADING:
             return ["loading"]
         case ConnectionStatus.CONNECTING:
-            return [f"connecting to {model.connection.url}"]
-        case ConnectionStatus.OFFLINE if model.connection.retry_at_ms is None:
-            return [model.connection.reason, "", "r tries again."]
+            return [f"connecting to {connection.url}"]
+        case ConnectionStatus.OFFLINE if connection.retry_at_ms is None:
+            return [connection.reason, "", "r tries again."]
         case ConnectionStatus.OFFLINE:
-            return [model.connection.reason, "", "Trying again; r tries at once."]
+            return [connection.reason, "", "Trying again; r tries at once."]
 
 
 def format_cursor_position(session: Session) -> str:
     """Format the position of the cursor: ``row 7 of 38 (2,012 in all)``."""
     rows, orders = len(session.view), len(session.model.orders)
+    if session.shown_view not in ORDER_VIEWS:
+        return ""
     if not orders:
         return "no orders"
     following = f" {session.symbols.dot} following" if session.cursor.is_following else ""
-    filtered = "" if session.view.filter.is_empty else f" ({orders:,} in all)"
+    filtered = f" ({orders:,} in all)" if session.view.is_filtered else ""
     row = f"row {session.cursor.y + 1:,} of {rows:,}" if rows else "no rows"
     return f"{row}{filtered}{following}"
 

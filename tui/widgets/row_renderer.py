@@ -10,7 +10,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.model.orders import Order
-from tui.table.columns import Column, select_columns
+from tui.table.columns import Column
+from tui.table.layouts import Layout, select_columns
 from tui.table.view import OrderView
 from tui.text.format import fit_text
 from tui.text.symbols import Symbols
@@ -42,10 +43,10 @@ class RowRenderer:
         self._styles = RoleStyles(widget)
         self._cache: dict[tuple[Order, int, bool], Strip] = {}
 
-    def fit_columns(self, width: int, optional: Iterable[str]) -> None:
+    def fit_columns(self, width: int, optional: Iterable[str], layout: Layout) -> None:
         """Choose the columns for a width."""
         self._width = width
-        self.columns = select_columns(width, optional)
+        self.columns = select_columns(width, optional, layout)
         self.clear_cache()
 
     def clear_cache(self) -> None:

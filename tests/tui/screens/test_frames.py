@@ -6,6 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from tests.tui.desk_messages import market_messages
 from tests.tui.route_records import route_messages
 from tests.tui.screens.dialogs import fill_fields
 from tests.tui.sessions import (
@@ -91,6 +92,16 @@ async def test_a_frame_of_orders_that_wait_is_as_it_was(
 ) -> None:
     async with show_dashboard(make_session(StaticSource(waiting_messages())), size) as pilot:
         await press_keys(pilot, *keys)
+        assert screen_text(pilot) == frame
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])
+@pytest.mark.parametrize("key", ["f3", "f5", "f6"], ids=["open", "positions", "markets"])
+async def test_a_frame_of_a_view_is_as_it_was(
+    frame: SnapshotAssertion, size: tuple[int, int], key: str
+) -> None:
+    async with show_dashboard(make_session(StaticSource(market_messages())), size) as pilot:
+        await press_keys(pilot, key)
         assert screen_text(pilot) == frame
 
 

@@ -126,7 +126,7 @@ async def test_brackets_move_between_failures() -> None:
         (("G",), 452),
         (("end", "home"), 0),
         (("G", "g"), 0),
-        (("pagedown",), 28),
+        (("pagedown",), 27),
         (("pagedown", "pageup"), 0),
     ],
 )

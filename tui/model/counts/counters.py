@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from tui.model.counts.batches import Batches
 from tui.model.counts.rates import Rates, Savings
 from tui.model.orders import Order
+from tui.model.pairs import PairTokens, find_pair_tokens
 from tui.model.routes.route import Route
 from tui.text.symbols import FINAL_STATUSES, STATUSES
 
@@ -41,6 +42,7 @@ class Counters:
         self.venue_health = VenueHealth()
         self.batches = Batches()
         self.by_venue: Counter[str] = Counter()
+        self.by_pair: Counter[PairTokens] = Counter()
         self._loaded: Counter[str] = Counter()
         self._not_loaded: Counter[str] = Counter()
 
@@ -57,6 +59,8 @@ class Counters:
     def count_order(self, order: Order, before: OrderBefore | None) -> None:
         """Count an order that was added (``before`` is ``None``) or has changed."""
         was_end = before is not None and before.status in FINAL_STATUSES
+        if before is None:
+            self.by_pair[find_pair_tokens(order.token_in, order.token_out)] += 1
         if before is not None:
             self._loaded[before.status] -= 1
         self._loaded[order.status] += 1

@@ -5,15 +5,14 @@ A distance is no step of an order, so no event tells it.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final, cast
 
-from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
-from tui.model.connection_state import ConnectionStatus
+from tui.connection.client import ApiClient
 from tui.model.messages import Waiting
 from tui.model.orders import WAITING
 from tui.model.waiting import Distance, Slices
 from tui.model.wire import WireOrder, WireWaiting
+from tui.polls.polling import poll_while_live
 from tui.session import Session
 
 _INTERVAL_S: Final = 2
@@ -22,20 +21,15 @@ _FIELDS: Final = ("orderId", *sorted(WireWaiting.__optional_keys__))
 
 async def follow_distances(session: Session, client: ApiClient) -> None:
     """Keep the distances of the newest orders that wait, and of the one at the cursor."""
-    while True:
-        if _has_waiting(session):
-            try:
-                records = await _fetch_records(session, client)
-            except (RequestRefused, ServerUnreachable):
-                records = []  # the feed tells what is wrong with the connection
-            if news := [record for record in records if _is_news(session, record)]:
-                session.handle_message(Waiting(news), session.source.now_ms())
-        await asyncio.sleep(_INTERVAL_S)
 
+    async def poll() -> None:
+        if not session.model.counters.by_status[WAITING]:
+            return
+        records = await _fetch_records(session, client)
+        if news := [record for record in records if _is_news(session, record)]:
+            session.handle_message(Waiting(news), session.source.now_ms())
 
-def _has_waiting(session: Session) -> bool:
-    is_live = session.model.connection.status is ConnectionStatus.LIVE
-    return is_live and session.model.counters.by_status[WAITING] > 0
+    await poll_while_live(session, poll, interval_s=_INTERVAL_S)
 
 
 async def _fetch_records(session: Session, client: ApiClient) -> list[WireWaiting]:

@@ -1,0 +1,1 @@
+"""What a trader has before him beside the orders: positions, markets, quality."""

@@ -1,0 +1,1 @@
+"""The text of the views beside the orders."""

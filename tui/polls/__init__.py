@@ -1,0 +1,1 @@
+"""Requests that are repeated, for what no event tells."""
