@@ -6,7 +6,7 @@ in a lookup table, which costs the node a read of it: that is done where it is n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from solders.address_lookup_table_account import AddressLookupTableAccount
@@ -19,6 +19,8 @@ WIRE_BYTES_MAX: Final = 1_232
 """The largest transaction that fits a packet."""
 ACCOUNTS_MAX: Final = 64
 """Most accounts that a transaction may lock, those of lookup tables among them."""
+_HIDDEN: Final = Pubkey(b"\xff" * 32)
+"""An address that no instruction names."""
 ENVELOPE_BYTES: Final = 66
 """What a transaction has besides its message: one signature, their number, and the version."""
 
@@ -28,11 +30,16 @@ def compile_message(
     instructions: Sequence[Instruction],
     blockhash: Hash,
     tables: Sequence[AddressLookupTableAccount] = (),
+    named: Collection[Pubkey] = (),
 ) -> MessageV0:
-    """Compile a message; it uses those of ``tables`` that shorten it, if it is too large else."""
+    """Compile a message; it uses those of ``tables`` that shorten it, if it is too large else.
+
+    Those of ``named`` are named in full in any case.
+    """
     message = MessageV0.try_compile(payer, instructions, [], blockhash)
     if not tables or measure_message(message) <= WIRE_BYTES_MAX:
         return message
+    tables = [_hide_addresses(table, named) for table in tables]
     shorter = MessageV0.try_compile(payer, instructions, tables, blockhash)
     # A lookup takes 34 bytes and one for each address: one address is shorter by itself.
     worth = {each.account_key for each in shorter.address_table_lookups if _count(each) > 1}
@@ -40,6 +47,16 @@ def compile_message(
         return shorter
     kept = [table for table in tables if table.key in worth]
     return MessageV0.try_compile(payer, instructions, kept, blockhash)
+
+
+def _hide_addresses(
+    table: AddressLookupTableAccount, named: Collection[Pubkey]
+) -> AddressLookupTableAccount:
+    """A table of which some addresses are not used; the others keep their indexes."""
+    if not set(named).intersection(table.addresses):
+        return table
+    hidden = [_HIDDEN if each in named else each for each in table.addresses]
+    return AddressLookupTableAccount(table.key, hidden)
 
 
 def measure_message(message: MessageV0) -> int:

@@ -24,6 +24,7 @@ from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 
 from backend.chain.bundles.tips import Tip
 from backend.chain.compute_budget import ComputeBudget
@@ -124,7 +125,10 @@ class UnsignedTransaction:
 
     def sign(self, wallet: Wallet) -> SignedTransaction:
         """Sign it: from now on, whoever has the bytes can have them executed."""
-        signature = wallet.sign(self.payload)
+        return self.with_signature(wallet.sign(self.payload))
+
+    def with_signature(self, signature: Signature) -> SignedTransaction:
+        """The transaction with its signature."""
         wire = _SIGNATURE_COUNT + bytes(signature) + self.payload
         return SignedTransaction(str(signature), wire, self.last_valid_height, self.fee_lamports)
 
@@ -220,7 +224,8 @@ def _compile(
     listed = [*limits, *instructions.before, *instructions.swaps, *instructions.after]
     if tip is not None:
         listed.append(tip.build_transfer(instructions.owner))
-    return compile_message(instructions.owner, listed, recent, tables)
+    # A signer that reads no lookup table sees which accounts are those of the owner.
+    return compile_message(instructions.owner, listed, recent, tables, instructions.own)
 
 
 def _check_programs(message: MessageV0, pool_programs: Set[Pubkey]) -> None:

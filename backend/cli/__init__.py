@@ -1,6 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
-rehearse | verify | wallet | report | halt | resume | state | halts | audit | dashboard | accounts |
-attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits | wallets``;
+rehearse | verify | wallet | signer | report | halt | resume | state | halts | audit | dashboard |
+accounts | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
+wallets``;
 ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
@@ -54,7 +55,12 @@ COMMANDS: Final = {
     "wallet": CommandSource(
         "backend.cli.operations.wallet",
         "wallet",
-        "Make a wallet, show what wallets hold, and ask a test cluster for SOL.",
+        "Make or encrypt a wallet, show what wallets hold, and ask a test cluster for SOL.",
+    ),
+    "signer": CommandSource(
+        "backend.cli.signer",
+        "signer",
+        "Sign for workers what a policy permits; alone have the keys.",
     ),
     "halt": CommandSource(
         "backend.cli.operations.trading",

@@ -25,6 +25,7 @@ from backend.config.chain.cluster_settings import ClusterSettings
 from backend.config.chain.fee_settings import FeeSettings
 from backend.config.chain.node_settings import NodeSettings
 from backend.config.chain.node_urls import parse_node_urls
+from backend.config.chain.signer_settings import SignerSettings
 from backend.config.chain.wallet_settings import WalletSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.redis_url import parse_redis_url
@@ -63,6 +64,7 @@ class Settings(
     NodeSettings,
     RoutingSettings,
     ServerSettings,
+    SignerSettings,
     TradingSettings,
     WalletSettings,
 ):

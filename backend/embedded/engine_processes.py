@@ -24,7 +24,7 @@ from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind, ignor
 from backend.runtime.background import raise_single_error
 
 _READY_LINE = re.compile(rb"^ready(?: (\S+))?\r?\n", re.MULTILINE)
-_WAITING_LINE = re.compile(rb"^.*waiting for (PostgreSQL|the node).*\r?\n", re.MULTILINE)
+_WAITING_LINE = re.compile(rb"^.*waiting for (PostgreSQL|the node|the signer).*\r?\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,17 +69,18 @@ async def run_worker(
     It starts as soon as the servers that it needs answer. Raises as ``open_api_services``.
     """
     hook = _build_checkpoint_hook(settings)
-    async with open_shared_services(settings, stop) as shared:
+    async with (
+        open_shared_services(settings, stop) as shared,
+        open_wallets(settings, shared, stop) as opened,
+    ):
         leases, journal = _build_stores(settings, shared)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
-        opened = await open_wallets(settings, shared, stop)
         submitter = _build_submitter(settings, shared, opened)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
         funds = watch_wallets(settings, shared, opened.wallets)
         context = _build_context(settings, shared, journal, submitter, funds, random, hook)
-        retries = _build_retries(context.policy)
-        unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
-        executor = Executor(renewer, context, unsent_limiter, shared.tokens)
+        retries, limiter = _build_retries(context.policy), UnsentLimiter(UNSENT_ORDERS_MAX)
+        executor = Executor(renewer, context, limiter, shared.tokens)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
         watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds[0])
@@ -96,7 +97,7 @@ async def run_worker(
                     retries,
                     turns=turns,
                     waiting_orders=executor,
-                    capacity=unsent_limiter,
+                    capacity=limiter,
                     jobs_max=settings.orders_in_flight_max,
                     stop=stop,
                     shutdown_s=settings.shutdown_s,

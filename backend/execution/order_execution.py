@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Unpack
 
+from backend.chain.signing.signer import SIGNER_UNAVAILABLE
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
 from backend.domain.groups.children import build_children
 from backend.domain.lifecycle import (
@@ -145,7 +146,8 @@ class OrderExecution:
             try:
                 signed = await self._context.submitter.sign(order, route, self._payment.funds)
             except Unavailable as error:
-                await self._wait_out(error, "node_unavailable")
+                is_signer = error.code == SIGNER_UNAVAILABLE
+                await self._wait_out(error, error.code if is_signer else "node_unavailable")
                 continue
             self._place.take()
             waited_s = asyncio.get_running_loop().time() - started_at

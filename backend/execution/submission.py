@@ -23,6 +23,7 @@ from backend.chain.outcomes import NODE_FAULTS, Fill, classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
 from backend.chain.rpc.errors import MethodUnknown
 from backend.chain.rpc.results import Blockhash, SimulationResult
+from backend.chain.signing.signer import Signer
 from backend.chain.subscriptions.signatures import NodeNotifications
 from backend.chain.swap_instructions import RouteShape, SwapInstructions
 from backend.chain.transactions import (
@@ -31,7 +32,6 @@ from backend.chain.transactions import (
     compile_swap,
     derive_wrap_seed,
 )
-from backend.chain.wallet import Wallet
 from backend.domain.conditions import Launch
 from backend.domain.errors import OUT_OF_COMPUTE, EngineError, Unavailable
 from backend.domain.fees.order_fees import require_minimum
@@ -67,7 +67,7 @@ class TransactionSubmitter:
     def __init__(
         self,
         node: NodeClient,
-        wallet: Wallet,
+        wallet: Signer,
         *,
         intervals: PollIntervals,
         budget: ComputeBudget,
@@ -115,7 +115,7 @@ class TransactionSubmitter:
 
         The preflight simulates it before it is signed: a node must not have a signature that is
         not stored yet. Raises ``Transient`` or ``Rejected``, also for an error of the preflight;
-        ``Unavailable`` for what is the node's fault.
+        ``Unavailable`` for what is the node's fault, or the signer's.
         """
         terms = order.terms
         swap = make_swap(terms, route, derive_wrap_seed(order.id, order.attempt))
@@ -137,7 +137,9 @@ class TransactionSubmitter:
         require_minimum(terms.fees, least)
         tip = None if self._bundles is None else self._bundles.choose_tip(swap.seed)
         budget, tip = fit_tip(replace(budget, unit_limit=limit), tip, terms.fees, least)
-        signed = self._compile(instructions, blockhash, budget, tip).sign(wallet)
+        unsigned = self._compile(instructions, blockhash, budget, tip)
+        mints = [mint for mint, _ in swap.list_mints()]
+        signed = unsigned.with_signature(await wallet.request_signature(unsigned.payload, mints))
         self._units.follow(signed.signature, shape, limit)
         return signed
 

@@ -63,6 +63,9 @@ def program_missing(reason: str) -> None:
 _units_unknown = Counter(
     "compute_units_unknown", "Simulations that did not tell the compute units of a route"
 )
+_signatures_refused = Counter(
+    "signatures_refused", "Transactions that the signer's policy does not permit", ["code"]
+)
 _units_exceeded = Counter(
     "compute_units_exceeded", "Transactions that failed for exceeding their compute units"
 )
@@ -186,6 +189,12 @@ def compute_units_exceeded(limit: int) -> None:
     """A transaction failed as it needed more compute units than its limit."""
     _units_exceeded.inc()
     _log.warning("a transaction exceeded its compute units", limit=limit)
+
+
+def signature_refused(code: str, reason: str) -> None:
+    """The signer does not permit a transaction."""
+    _signatures_refused.labels(code).inc()
+    _log.warning("the signer refuses a transaction", code=code, reason=reason)
 
 
 def wallet_file_unused(path: Path) -> None:

@@ -22,6 +22,7 @@ from backend.domain.errors import EngineError
 from backend.domain.trading.states import TradingRule
 from backend.engine.examination.node_report import UNREACHABLE, diagnose_nodes
 from backend.engine.nodes.cluster import REFUSED
+from backend.engine.wallets.signer_report import SIGNER_AWAY, describe_signer
 from backend.store.connection import Pooling
 from backend.store.database import open_pool
 from backend.store.errors import DATABASE_ERRORS
@@ -45,11 +46,11 @@ def doctor(data_dir: Path | None, live: bool, pair: str, amount: str) -> None:
     """Show what the embedded servers use, why they do not start, and what the node can do.
 
     Of the node that SOLANA_RPC_URL names: its cluster, whether it keeps the history of
-    transactions, and whether it lists pools. Of the database, if there is one: what is halted.
-    Exits with 1 if the node, or each of several, cannot be
-    reached, or is of a cluster that is refused. With --live: each node, each
-    wallet, the pools of a pair, and a swap of it that is simulated; exits with 1 if anything is
-    wrong that orders would suffer from.
+    transactions, and whether it lists pools. Of the database, if there is one: what is halted. Of
+    the signer, if there is one: what it has signed today. Exits with 1 if the node, or each of
+    several, or the signer cannot be reached, or the cluster is refused. With --live: each node,
+    each wallet, the pools of a pair, and a swap of it that is simulated; exits with 1 if anything
+    is wrong that orders would suffer from.
     """
     settings = (load_report_settings if live else load_settings)(data_dir=data_dir)
     with report_system_errors("doctor"), report_user_errors():
@@ -59,14 +60,16 @@ def doctor(data_dir: Path | None, live: bool, pair: str, amount: str) -> None:
 
 
 def _show_servers(settings: Settings) -> bool:
-    """Show the embedded servers and the nodes; returns whether no node can be used."""
+    """Show servers, signer and nodes; returns whether no node, or not the signer, can be used."""
     rows = embedded.diagnose(settings.data_dir or embedded.default_data_dir())
     nodes: list[tuple[str, str]] = []
     if settings.solana_rpc_url:
         nodes = asyncio.run(diagnose_nodes(settings, settings.solana_rpc_url))
-    for name, value in [*rows, *_describe_trading(settings), *nodes]:
+    signer = asyncio.run(describe_signer(settings))
+    for name, value in [*rows, *_describe_trading(settings), *signer, *nodes]:
         click.echo(f"{name:<27} {value}")
     is_refused = any(value.startswith(REFUSED) for _, value in nodes)
+    is_refused |= any(value.startswith(SIGNER_AWAY) for _, value in signer)
     return is_refused or (bool(nodes) and all(name.endswith(UNREACHABLE) for name, _ in nodes))
 
 

@@ -22,6 +22,11 @@ class WalletSettings(BaseSettings):
         " `ORDER_ENGINE_WALLET_FILE`: their transactions land side by side. An order stays with the"
         " wallet that signed for it first; orders that sell a share sell from the first wallet.",
     )
+    wallet_password_file: Path | None = Field(
+        None,
+        description="File with the password of encrypted wallets (`order-engine wallet encrypt`),"
+        " that only its owner can read.",
+    )
     reconcile_s: float = Field(
         60,
         ge=0,
@@ -29,6 +34,11 @@ class WalletSettings(BaseSettings):
         description="Interval at which the balances of the wallets are compared with what orders"
         " explain, in seconds; 0: never.",
     )
+
+    @field_validator("wallet_password_file", mode="before")
+    @classmethod
+    def _read_no_password_file(cls, path: object) -> object:
+        return path or None  # an empty variable is none
 
     @field_validator("wallet_files", mode="before")
     @classmethod

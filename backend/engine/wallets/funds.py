@@ -7,7 +7,7 @@ from random import Random
 
 from backend.chain.compute_budget import ComputeBudget
 from backend.chain.costs import FeeBounds, compute_network_fee
-from backend.chain.wallet import Wallet
+from backend.chain.signing.signer import Signer
 from backend.config import Settings
 from backend.domain.fees.order_fees import SIGNATURE_FEE
 from backend.domain.tokens import SOL
@@ -24,7 +24,7 @@ def build_budget(settings: Settings) -> ComputeBudget:
 
 
 def watch_wallets(
-    settings: Settings, shared: SharedServices, wallets: Sequence[Wallet]
+    settings: Settings, shared: SharedServices, wallets: Sequence[Signer]
 ) -> Sequence[WalletFunds]:
     """The funds of a worker's wallets, whose balances are read with the pools from now on."""
     main, *others = wallets

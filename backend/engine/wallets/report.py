@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from solders.pubkey import Pubkey
 
 from backend.chain.rpc.client import RpcClient
-from backend.chain.wallet import Wallet, create_paper_wallet
+from backend.chain.signing.signer import Signer
+from backend.chain.wallet import AskPassword, create_paper_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, Commitment
 from backend.config import ConfigurationError, Settings
 from backend.config.chain.node_urls import parse_node_urls
@@ -19,7 +20,7 @@ from backend.domain.errors import EngineError, Rejected, Unavailable
 from backend.domain.tokens import SOL, TokenRegistry
 from backend.engine.nodes.clients import build_rpc_client
 from backend.engine.nodes.cluster import identify_cluster
-from backend.engine.wallets.signing_wallets import load_wallets
+from backend.engine.wallets.signing_wallets import list_signers
 from backend.execution.wallet.balances import WalletBalances
 from backend.venues.mint import read_mint
 
@@ -35,7 +36,7 @@ class OpenNode(NamedTuple):
 
     rpc: RpcClient
     cluster: str
-    wallets: Sequence[Wallet]
+    wallets: Sequence[Signer]
 
 
 class Holding(NamedTuple):
@@ -46,14 +47,17 @@ class Holding(NamedTuple):
 
 
 @asynccontextmanager
-async def open_wallet_node(settings: Settings) -> AsyncIterator[OpenNode]:
+async def open_wallet_node(
+    settings: Settings, ask_password: AskPassword | None = None
+) -> AsyncIterator[OpenNode]:
     """Open the first node of the settings. Raises ``ConfigurationError`` and ``EngineError``."""
     urls = parse_node_urls(settings.solana_rpc_url or "")
     if not urls:
         raise ConfigurationError("SOLANA_RPC_URL must be set for this command")
     async with build_rpc_client(settings, urls[0]) as rpc:
         genesis_hash = await rpc.get_genesis_hash()
-        cluster, wallets = identify_cluster(settings, genesis_hash), load_wallets(settings)
+        cluster = identify_cluster(settings, genesis_hash)
+        wallets = await list_signers(settings, ask_password)
         if not wallets and genesis_hash == SIMULATED_GENESIS_HASH:
             wallets = [create_paper_wallet()]
         yield OpenNode(rpc, cluster, wallets)

@@ -16,7 +16,7 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.chain.costs import WALLET_RENT, FeeBounds
-from backend.chain.wallet import Wallet
+from backend.chain.signing.signer import Signer
 from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
@@ -76,7 +76,7 @@ class WalletFunds:
         *,
         fees: FeeBounds,
         reserve_lamports: int,
-        wallet: Wallet | None = None,
+        wallet: Signer | None = None,
         ledger: WalletLedger | None = None,
     ) -> None:
         self.wallet = wallet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from backend.chain.wallet import Wallet
+from backend.chain.signing.signer import Signer
 from backend.domain.orders import OrderTerms
 from backend.routing.route import Route
 from backend.store.wallets.spending import Spend
@@ -13,7 +13,7 @@ from backend.store.wallets.spending import Spend
 class Funds(Protocol):
     """What the executor asks about a wallet; ``load`` counts the transactions in flight here."""
 
-    wallet: Wallet | None
+    wallet: Signer | None
     load: int
 
     async def reserve(
@@ -73,7 +73,7 @@ class UncheckedFunds:
     """Leaves the decision to the chain."""
 
     def __init__(self) -> None:
-        self.wallet: Wallet | None = None
+        self.wallet: Signer | None = None
         self.load = 0
 
     async def reserve(

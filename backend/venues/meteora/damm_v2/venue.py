@@ -72,6 +72,8 @@ _PROGRAM_ERRORS = ProgramErrors(
 )
 
 _SWAP_ACCOUNT_COUNTS = (14, 15)
+_REFERRER: Final = 11
+_PROGRAM: Final = 13
 _TOKEN_PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
 _PROTOCOL_PERCENT = 20
 _REFERRAL_PERCENT = 20
@@ -183,6 +185,8 @@ class DammV2:
         is_swap = len(keys) in _SWAP_ACCOUNT_COUNTS and len(data) == 25 and data[:8] == SWAP2
         if not is_swap or data[24] != EXACT_IN:
             raise Rejected("bad_instruction", "the instruction is not a swap of an exact input")
+        if {keys[_REFERRER], keys[_PROGRAM]} != {self.program}:
+            raise Rejected("bad_instruction", "the instruction pays a referrer")
         trader = SwapAccounts(keys[8], keys[2], keys[3])
         account = accounts.get(trader.account_in)
         if account is None or account.owner not in _TOKEN_PROGRAMS:

@@ -19,6 +19,8 @@ _SWAP2: Final = bytes.fromhex("414b3f4ceb5b5b88")
 _NO_HOOKS: Final = bytes(4)
 """An empty list of the accounts that transfer hooks would need."""
 _FIXED_ACCOUNT_COUNT: Final = 16
+_HOST: Final = 9
+_PROGRAM: Final = 15
 _DATA_SIZE: Final = 28
 
 
@@ -61,7 +63,9 @@ def build_swap(
     return Instruction(program, data + _NO_HOOKS, keys)
 
 
-def parse_swap(keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
+def parse_swap(
+    program: Pubkey, keys: Sequence[Pubkey], data: bytes, accounts: Accounts
+) -> ParsedSwap:
     """Parse a swap as ``build_swap`` builds it; its input mint is that of the trader's account.
 
     Raises ``Rejected`` (``bad_instruction``).
@@ -69,6 +73,8 @@ def parse_swap(keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> Parse
     is_swap = len(data) == _DATA_SIZE and data[:8] == _SWAP2
     if not is_swap or len(keys) < _FIXED_ACCOUNT_COUNT or data[24:] != _NO_HOOKS:
         raise Rejected("bad_instruction", "the instruction is not a swap of an exact input")
+    if {keys[_HOST], keys[_PROGRAM]} != {program}:  # its own address means "none"
+        raise Rejected("bad_instruction", "the instruction pays a host")
     trader = SwapAccounts(keys[10], keys[4], keys[5])
     account = accounts.get(trader.account_in)
     if account is None or account.owner not in TOKEN_PROGRAMS:

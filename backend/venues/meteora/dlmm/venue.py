@@ -149,7 +149,7 @@ class Dlmm:
 
         Raises ``Rejected`` (``bad_instruction``).
         """
-        return parse_swap(keys, data, accounts)
+        return parse_swap(self.program, keys, data, accounts)
 
 
 def _read_tokens(state: PairState) -> tuple[tuple[Pubkey, Pubkey], tuple[Pubkey, Pubkey]]:
