@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from backend.execution.context import Checkpoint
 from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
 from backend.trials.chaos.timing import CLOCK_AHEAD_S, LEASE_S, TRIGGER_LEASE_S
+from backend.trials.chaos.units.signer_unit import SIGNER
 from backend.triggers.attempts import WatchPoint
 
 FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
@@ -76,6 +77,16 @@ def halt_trading(random: FaultRandom) -> Iterator[Fault]:
         yield Fault(at, FaultKind.HALT, duration_s=random.pick_duration_s(0.4, 0.9))
     yield Fault(round(second - 0.05, 2), FaultKind.PAUSE, random.pick_worker(), 0.5)
     yield Fault(round(third + 0.1, 2), FaultKind.KILL, random.pick_worker(), 0.2)
+
+
+def disturb_signer(random: FaultRandom) -> Iterator[Fault]:
+    """The signer is killed, paused for longer than a request waits, and flooded, all at once."""
+    yield Fault(0, FaultKind.FLOOD_SIGNER, duration_s=random.post_s)
+    first, second, third = random.spread_times(3)
+    yield Fault(first, FaultKind.KILL, SIGNER, random.pick_duration_s(0.1, 0.5))
+    yield Fault(second, FaultKind.PAUSE, SIGNER, random.pick_duration_s(2.2, 2.6))
+    yield Fault(third, FaultKind.KILL, SIGNER, 0.1)
+    yield Fault(third, FaultKind.KILL, random.pick_worker(), random.pick_duration_s(0.1, 0.3))
 
 
 def kill_watching_workers(random: FaultRandom) -> Iterator[Fault]:

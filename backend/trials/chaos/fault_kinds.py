@@ -23,6 +23,7 @@ class FaultKind(StrEnum):
     DISCONNECT = "terminate all connections of"
     FAIL_COMMITS = "fail commits: disk full"
     HALT = "halt trading"
+    FLOOD_SIGNER = "flood the signer"
     DUPLICATE_JOBS = "duplicate every job"
     LOSE_JOBS = "lose every job"
     DISTURB_NOTIFICATIONS = "lose, double, delay and reorder notifications"

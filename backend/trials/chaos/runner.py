@@ -101,7 +101,14 @@ class ScenarioRunner:
 
     async def run_turn(self, turn: Turn) -> TurnResult:
         """Run one turn, from its first order to its audit."""
-        await self._system.set_worker_settings(turn.scenario.settings)
+        async with AsyncExitStack() as stack:
+            settings = turn.scenario.settings
+            if turn.scenario.has_signer:
+                settings = await stack.enter_async_context(self._system.run_signer())
+            await self._system.set_worker_settings(settings)
+            return await self._run_turn(turn)
+
+    async def _run_turn(self, turn: Turn) -> TurnResult:
         mark = await self._collector.record_mark()
         observed = ClientObservations()
         async with (

@@ -14,6 +14,7 @@ from backend.trials.chaos.fault_generators import (
     crash_workers_at,
     disorder_notifications,
     disturb_notifications,
+    disturb_signer,
     halt_trading,
     kill_recovering_workers,
     kill_watching_workers,
@@ -57,7 +58,8 @@ class Scenario:
     ``is_burst`` posts all orders at once, in one batch. ``cancel_share`` of the orders are
     cancelled, through two API processes. With ``has_waiting`` orders wait for a price near the
     market's, until it was met or they expire, ``wait_s`` after the last was posted, or are
-    cancelled in the end. With ``has_pairs`` each two of them are a group.
+    cancelled in the end. With ``has_pairs`` each two of them are a group. With ``has_signer`` the
+    workers have no key: a process of its own signs.
     """
 
     description: str
@@ -70,6 +72,7 @@ class Scenario:
     is_sliced: bool = False
     has_pairs: bool = False
     is_cancelled_at_end: bool = False
+    has_signer: bool = False
 
     @property
     def wait_s(self) -> float:
@@ -204,6 +207,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "halted": Scenario(
         "trading is halted and resumed while workers are paused and killed", halt_trading
+    ),
+    "signer": Scenario(
+        "a signer of its own process is killed, paused and flooded", disturb_signer, has_signer=True
     ),
     "everything_killed": Scenario(
         "all processes but the node are killed at once",

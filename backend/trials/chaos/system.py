@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from backend.config import Profile, build_child_environment
-from backend.domain.errors import EngineError
-from backend.embedded import child_process as child
 from backend.embedded.data_dir import hold_data_dir
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.embedded.postgres import PostgresServer
@@ -28,6 +24,9 @@ from backend.embedded.valkey import ValkeyServer
 from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.migrations import migrate
 from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
+from backend.trials.chaos.units.process_unit import ProcessUnit
+from backend.trials.chaos.units.signer_unit import SETTINGS as SIGNER_SETTINGS
+from backend.trials.chaos.units.signer_unit import SIGNER, prepare_signer
 
 HOST: Final = "127.0.0.1"
 CONNECTIONS_MAX: Final = 200
@@ -40,96 +39,6 @@ ROUTE_SETTINGS: Final[Mapping[str, str]] = {
     "hop_impact_min_bps": "0",
 }
 """With many pools, every order may lead through other tokens."""
-RESTART_DELAY_S: Final = 0.1
-
-
-class ProcessUnit:
-    """One process of the engine; ``watch`` must be running."""
-
-    def __init__(self, program: SupervisedProgram) -> None:
-        self._program = program
-        self._process: Process | None = None
-        self._is_enabled = False
-        self._changed = asyncio.Event()
-        self._starting = asyncio.Lock()
-        self.fault_lock = asyncio.Lock()
-        """Held while a fault is applied to it, so that faults of one process never overlap."""
-        self.crashes = 0
-        """How often it exited without having been stopped."""
-
-    @property
-    def name(self) -> str:
-        """Its name, such as ``worker-1``."""
-        return self._program.name
-
-    @property
-    def pid(self) -> int:
-        """Its process id. It must be running."""
-        assert self._process is not None
-        return self._process.pid
-
-    async def start(self) -> None:
-        """Start it and wait until it is ready; retried while its dependencies are still down."""
-        self._is_enabled = True
-        async with self._starting:
-            while self._process is None and self._is_enabled:
-                try:
-                    self._process = await self._program.start()
-                except EngineError:
-                    await asyncio.sleep(RESTART_DELAY_S)
-        self._changed.set()
-        if not self._is_enabled:
-            await self.kill()
-
-    async def kill(self) -> None:
-        """``kill -9``; it stays down."""
-        process = self._release_process()
-        if process is not None:
-            await child.kill_group(process)
-
-    async def stop(self) -> None:
-        """SIGTERM, and SIGKILL after the stop timeout; it stays down."""
-        process = self._release_process()
-        if process is not None:
-            await child.stop_process(process, self._program.stop_steps, asyncio.Event())
-
-    def pause(self) -> None:
-        """SIGSTOP."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT."""
-        self._signal(signal.SIGCONT)
-
-    async def wait_exited(self) -> None:
-        """Wait for an expected exit, which does not count as a crash."""
-        self._is_enabled = False
-        if self._process is not None:
-            await self._process.wait()
-        self._process = None
-
-    async def watch(self) -> None:
-        """Restart it whenever it exits without having been stopped, until cancelled."""
-        while True:
-            process = self._process
-            if process is None or not self._is_enabled:
-                self._changed.clear()
-                await self._changed.wait()
-                continue
-            await process.wait()
-            if self._is_enabled and self._process is process:
-                self.crashes += 1
-                self._process = None
-                await self.start()
-
-    def _release_process(self) -> Process | None:
-        process, self._process = self._process, None
-        self._is_enabled = False
-        return process
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
 
 
 class EngineSystem:
@@ -151,6 +60,7 @@ class EngineSystem:
         self.redis_url = ""
         self.chain_url = ""
         self.api_url = ""
+        self.signer_socket = Path()
         self.units: dict[str, ProcessUnit] = {}
         routes = {} if pools == POOL_SETS[0] else ROUTE_SETTINGS
         self._settings = {**SETTINGS, **routes, **settings}
@@ -196,13 +106,25 @@ class EngineSystem:
     async def run_extra_api(self, name: str) -> AsyncIterator[str]:
         """Run one more API process for the duration of the block; yields its address."""
         port = _free_port()
-        unit = ProcessUnit(self._build_program(name, ("api", "--port", str(port))))
-        self.units[name] = unit
+        async with self._run_extra(self._build_program(name, ("api", "--port", str(port)))):
+            yield f"http://{HOST}:{port}"
+
+    @asynccontextmanager
+    async def run_signer(self) -> AsyncIterator[Mapping[str, str]]:
+        """Run a signer for the duration of the block; yields the settings of its workers."""
+        files = prepare_signer(self.data_dir)
+        self.signer_socket = files.socket
+        async with self._run_extra(self._build_program(SIGNER, files.argv, SIGNER_SETTINGS)):
+            yield {"signer_socket": str(files.socket)}
+
+    @asynccontextmanager
+    async def _run_extra(self, program: EngineProcess) -> AsyncIterator[None]:
+        unit = self.units[program.name] = ProcessUnit(program)
         await unit.start()
         try:
-            yield f"http://{HOST}:{port}"
+            yield
         finally:
-            await self.units.pop(name).kill()
+            await self.units.pop(program.name).kill()
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:

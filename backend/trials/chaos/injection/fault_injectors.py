@@ -24,8 +24,10 @@ from backend.trials.chaos.injection.database_injectors import (
     set_database_clock,
 )
 from backend.trials.chaos.injection.node_control import FaultNotApplied, SwingingPrice, send_control
+from backend.trials.chaos.injection.signer_flood import flood_signer
 from backend.trials.chaos.injection.trading_halts import halt_trading
-from backend.trials.chaos.system import EngineSystem, ProcessUnit
+from backend.trials.chaos.system import EngineSystem
+from backend.trials.chaos.units.process_unit import ProcessUnit
 
 _COPY_FIELD: Final = b"copy"
 _TRIM_INTERVAL_S: Final = 0.02
@@ -268,6 +270,7 @@ INJECTORS: Final[Mapping[FaultKind, FaultInjector]] = {
     FaultKind.DISCONNECT: disconnect_clients,
     FaultKind.FAIL_COMMITS: fail_commits,
     FaultKind.HALT: halt_trading,
+    FaultKind.FLOOD_SIGNER: flood_signer,
     FaultKind.NODE_FAULT: _apply_node_fault,
     FaultKind.ADVANCE_BLOCKS: _control_chain,
     FaultKind.FORK_CHAIN: _control_chain,

@@ -1,0 +1,1 @@
+"""Single processes of the engine under test."""
