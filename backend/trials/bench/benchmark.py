@@ -68,6 +68,7 @@ class BenchRequest:
     apis: int
     seed: int
     pools: str
+    has_signer: bool = False
 
 
 class ResultPrinter:
@@ -175,6 +176,7 @@ async def _open_runner(
             apis=request.apis,
             seed=request.seed,
             pools=request.pools,
+            has_signer=request.has_signer,
         )
         shared = _SharedResources(stack, request.load, layout, servers, printer)
         runner = ModeRunner(

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import aiohttp
@@ -27,6 +28,8 @@ from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.migrations import migrate
 from backend.trials.bench.servers import find_server_pids
+from backend.trials.paper_signer import SETTINGS as SIGNER_SETTINGS
+from backend.trials.paper_signer import SIGNER, prepare_signer
 
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 2_048
@@ -50,6 +53,8 @@ class EngineLayout:
     """Those of the simulated node: see ``SimulatorOptions``."""
     trace_dir: Path | None = None
     """Where API and workers write their traces, if at all."""
+    has_signer: bool = False
+    """Whether a process of its own signs for the workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,8 @@ class _EngineStarter:
         )
         self._urls["solana_rpc_url"] = chain.address
         self._urls["rpc_ws_url"] = chain.address.replace("http", "ws", 1)
+        if self._layout.has_signer:
+            await self._start_signer(ledger)
         fd = api.fileno()
         async with asyncio.TaskGroup() as group:
             for number in range(1, self._layout.workers + 1):
@@ -140,6 +147,11 @@ class _EngineStarter:
                 argv = ("api", "--fd", str(fd))
                 group.create_task(self._start_process("api", argv, number=number, fds=(fd,)))
         return chain.address
+
+    async def _start_signer(self, folder: Path) -> None:
+        files = prepare_signer(folder)
+        await self._start_process(SIGNER, files.argv, settings=SIGNER_SETTINGS)
+        self._urls["signer_socket"] = str(files.socket)
 
     async def restart_workers(self) -> float:
         """Replace the workers."""
@@ -153,23 +165,29 @@ class _EngineStarter:
         return stopped_at
 
     async def _start_process(
-        self, name: str, argv: tuple[str, ...], *, number: int = 1, fds: tuple[int, ...] = ()
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        *,
+        number: int = 1,
+        fds: tuple[int, ...] = (),
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> EngineProcess:
         command = ProcessCommand(
             f"{name}-{number}",
             (sys.executable, "-m", "backend.cli", *argv),
-            self._environment(),
+            self._environment(settings),
             pass_fds=fds,
         )
         program = EngineProcess(command, self._layout.data_dir / "logs")
         process = await program.start()
-        self.processes[name].append(process)
-        self.pids[name].append(process.pid)
+        self.processes.setdefault(name, []).append(process)
+        self.pids.setdefault(name, []).append(process.pid)
         if name == "worker":
             self.worker_metrics_urls.append(program.address)
         return program
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         trace_dir = self._layout.trace_dir
         return build_child_environment(
             os.environ,
@@ -181,6 +199,7 @@ class _EngineStarter:
             body_bytes_max=16 << 20,
             api_keys=",".join(f"{owner}:{key}" for owner, key in self._layout.owner_keys.items()),
             **self._urls,
+            **settings,
             **({} if trace_dir is None else {"trace_dir": trace_dir}),
             **({} if self._layout.pools == POOL_SETS[0] else {"lookup_tables": NODE_TABLE_ADDRESS}),
         )

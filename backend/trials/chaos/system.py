@@ -25,8 +25,8 @@ from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.migrations import migrate
 from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
 from backend.trials.chaos.units.process_unit import ProcessUnit
-from backend.trials.chaos.units.signer_unit import SETTINGS as SIGNER_SETTINGS
-from backend.trials.chaos.units.signer_unit import SIGNER, prepare_signer
+from backend.trials.paper_signer import SETTINGS as SIGNER_SETTINGS
+from backend.trials.paper_signer import SIGNER, prepare_signer
 
 HOST: Final = "127.0.0.1"
 CONNECTIONS_MAX: Final = 200

@@ -1,4 +1,4 @@
-"""The signer of a run: a process that alone has the key of the paper wallet."""
+"""The signer of a trial: a process that alone has the key of the paper wallet."""
 
 from __future__ import annotations
 
