@@ -79,6 +79,12 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
         "it was cancelled, with all others of a filter; nothing was sent that can still land",
         _RESUBMIT,
     ),
+    "signer_refused": Advice("the signer's policy does not permit the transaction", _REPORT),
+    "signer_day_limit": Advice(
+        "the signer has permitted as much as it may today",
+        "R resubmits it tomorrow (UTC), or with less; who runs the signer may raise the limit",
+    ),
+    "signer_unavailable": Advice("the signer does not answer", _WAIT),
     "internal_error": Advice("the engine met a fault of its own", _REPORT),
 }
 
