@@ -34,13 +34,15 @@ def compile_message(
 ) -> MessageV0:
     """Compile a message; it uses those of ``tables`` that shorten it, if it is too large else.
 
-    Those of ``named`` are named in full in any case.
+    Those of ``named``, which instructions name, are named in full in any case.
     """
     message = MessageV0.try_compile(payer, instructions, [], blockhash)
     if not tables or measure_message(message) <= WIRE_BYTES_MAX:
         return message
-    tables = [_hide_addresses(table, named) for table in tables]
     shorter = MessageV0.try_compile(payer, instructions, tables, blockhash)
+    if not set(shorter.account_keys).issuperset(named):
+        tables = [_hide_addresses(table, named) for table in tables]
+        shorter = MessageV0.try_compile(payer, instructions, tables, blockhash)
     # A lookup takes 34 bytes and one for each address: one address is shorter by itself.
     worth = {each.account_key for each in shorter.address_table_lookups if _count(each) > 1}
     if len(worth) == len(shorter.address_table_lookups):
@@ -53,8 +55,6 @@ def _hide_addresses(
     table: AddressLookupTableAccount, named: Collection[Pubkey]
 ) -> AddressLookupTableAccount:
     """A table of which some addresses are not used; the others keep their indexes."""
-    if not set(named).intersection(table.addresses):
-        return table
     hidden = [_HIDDEN if each in named else each for each in table.addresses]
     return AddressLookupTableAccount(table.key, hidden)
 
