@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic_ns
@@ -28,6 +28,7 @@ from backend.chain.signing.frames import (
     encode_sign_request,
 )
 from backend.chain.signing.signer_client import SignerClient
+from backend.chain.wallet import Wallet
 from backend.config import Settings
 from backend.domain.errors import Rejected, Unavailable
 from backend.engine.wallets.signer_report import SIGNER_AWAY, describe_signer
@@ -35,6 +36,7 @@ from backend.signer.day_count import DayCount
 from backend.signer.server import CLIENTS_MAX, SocketServer, serve_socket
 from backend.signer.signatory import Signatory
 from backend.venues import CPMM
+from backend.venues.spl import NATIVE_MINT
 from tests.unit.signer_attacks import ATTACKS
 from tests.unit.signer_messages import OWNER, POLICY, SOL_UNIT, WALLET, build_route, compile_payload
 
@@ -57,10 +59,12 @@ def folder() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def run_server(folder: Path, *, user_ids: Collection[int] = ()) -> AsyncIterator[Path]:
+async def run_server(
+    folder: Path, *, user_ids: Collection[int] = (), wallets: Sequence[Wallet] = (WALLET,)
+) -> AsyncIterator[Path]:
     """A server with the paper wallet, for this user unless ``user_ids`` say otherwise."""
     count = DayCount(folder / "count", POLICY.day_limits, POLICY.day_lamports, lambda: 0)
-    server = SocketServer(Signatory([WALLET], POLICY, count), user_ids or {os.geteuid()})
+    server = SocketServer(Signatory(wallets, POLICY, count), user_ids or {os.geteuid()})
     try:
         async with serve_socket(folder / "socket", server, is_shared=bool(user_ids)):
             yield folder / "socket"
@@ -139,6 +143,18 @@ async def test_what_is_signed_twice_counts_once(folder: Path) -> None:
         assert signature.verify(OWNER, GOOD)
         assert await client.sign(OWNER, GOOD) == signature
         assert SOL_UNIT in (await read_spent(client)).values()
+
+
+async def test_each_wallet_signs_for_itself_and_has_a_day_of_its_own(folder: Path) -> None:
+    second = Wallet(Keypair())
+    async with run_server(folder, wallets=(WALLET, second)) as path, open_client(path) as client:
+        first, other = await client.list_signers()
+        assert (first.address, other.address) == (OWNER, second.address)
+        assert (await first.request_signature(GOOD)).verify(OWNER, GOOD)
+        with pytest.raises(Rejected, match="not the only one that signs"):
+            await other.request_signature(GOOD)
+        today = [each["today"] for each in (await client.describe())["wallets"]]
+        assert [int(each[str(NATIVE_MINT)]["spent"]) for each in today] == [SOL_UNIT, 0]
 
 
 async def test_a_day_permits_what_its_limit_says_and_no_more(folder: Path) -> None:
