@@ -52,7 +52,7 @@ TABLES = (
     *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
     *("wallet_budgets", "wallet_balances", "wallet_differences", "api_keys"),
     *("position_checkpoints", "price_pairs", "price_seconds", "price_minutes"),
-    *("trading_states", "audit_log", "breakers"),
+    *("trading_states", "audit_log", "breakers", "webhooks", "webhook_deliveries"),
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

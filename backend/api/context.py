@@ -13,6 +13,7 @@ from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.delivery.price_tail import PriceTail
 from backend.api.stats_cache import StatsCache
+from backend.api.webhooks.services import WebhookServices
 from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.public_address import PublicAddress
 from backend.engine.api_services import ApiServices
@@ -33,5 +34,6 @@ class ApiContext:
     stats_cache: StatsCache
     stream_cursors: StreamCursors
     public_address: PublicAddress
+    webhooks: WebhookServices
     describe_api: Callable[[], str]
     """Returns the OpenAPI document as JSON text, without the address of this server."""

@@ -1,7 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
 rehearse | verify | wallet | signer | report | halt | resume | state | halts | audit | dashboard |
 accounts | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
-wallets``;
+wallets | webhook-trial``;
 ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
@@ -143,6 +143,12 @@ COMMANDS: Final = {
         "backend.trials.splits.command",
         "splits",
         "Compare splits of orders over random pools with an optimum that is found by brute force.",
+    ),
+    "webhook-trial": CommandSource(
+        "backend.trials.webhooks.command",
+        "webhook_trial",
+        "Tell receivers of orders of two owners while processes are killed, and audit what they"
+        " got.",
     ),
     "wallets": CommandSource(
         "backend.trials.wallets.command",

@@ -43,6 +43,7 @@ from backend.config.secret_files import (
 )
 from backend.config.server_settings import ServerSettings
 from backend.config.trading_settings import TradingSettings
+from backend.config.webhook_settings import WebhookSettings
 from backend.domain.spelling import suggest_name
 
 ENV_PREFIX = "ORDER_ENGINE_"
@@ -67,6 +68,7 @@ class Settings(
     SignerSettings,
     TradingSettings,
     WalletSettings,
+    WebhookSettings,
 ):
     """All settings with their defaults."""
 

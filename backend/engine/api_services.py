@@ -41,8 +41,6 @@ from backend.store.reads.queries import OrderQueries
 from backend.store.trading.control import TradingControl
 from backend.store.waiting.amendments import Amendments
 from backend.store.waiting.market_peaks import MarketPeaks
-from backend.store.withdrawals.cancel_timers import CancelTimers
-from backend.store.withdrawals.cancellations import Cancellations
 from backend.triggers.offers.recent_markets import RecentMarkets
 
 
@@ -76,8 +74,7 @@ class ApiServices:
     router: Router
     mints: Mints
     intake: Intake
-    cancellations: Cancellations
-    cancel_timers: CancelTimers
+    withdrawals: Withdrawals
     amendments: Amendments
     markets: RecentMarkets
     """The markets that are shown with waiting orders."""
@@ -86,6 +83,7 @@ class ApiServices:
     holdings: WalletHoldings
     """What the wallet holds, for orders that sell a share of it."""
     balance_sheet: BalanceSheet
+    pool: DatabasePool
     readers: DatabasePool
     """The connections for what clients read."""
     orders: OrderQueries
@@ -150,13 +148,13 @@ def _build_services(
         router=shared.router,
         mints=shared.launches.mints,
         intake=placed.intake,
-        cancellations=placed.withdrawals.cancellations,
-        cancel_timers=placed.withdrawals.timers,
+        withdrawals=placed.withdrawals,
         amendments=placed.amendments,
         markets=RecentMarkets(shared.router, age_max_s=settings.trigger_interval_s),
         peaks=MarketPeaks(readers),
         holdings=build_holdings(settings, shared),
         balance_sheet=BalanceSheet(readers, shared.rpc, shared.tokens),
+        pool=shared.pool,
         readers=readers,
         orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
         accounts=build_accounts(settings, shared, readers),

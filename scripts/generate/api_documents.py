@@ -88,6 +88,7 @@ _VALUES: Mapping[str, str] = {"If-Match": '"2"', "pair": "SOL/USDC"}
 _EXAMPLE_FILES: Mapping[str, str] = {"/docs/{name}": "start.js", "/static/{name}": "client.html"}
 _EXAMPLE_CLIENT_ORDER_ID = cast(Json, EXAMPLES["OrderBody"])["clientOrderId"]
 _SAVE_ORDER_ID = 'pm.collectionVariables.set("orderId", pm.response.json().orderId);'
+_SAVE_WEBHOOK_ID = 'pm.collectionVariables.set("webhookId", pm.response.json().id);'
 _EXPECT_ALL_ACCEPTED = "pm.expect(pm.response.json().refused).to.eql(0);"
 
 
@@ -115,6 +116,7 @@ def build_collection(api: Json) -> Json:
         "variable": [
             {"key": "api", "value": "http://127.0.0.1:3000"},
             {"key": "orderId", "value": "", "description": "Of the order that was placed last."},
+            {"key": "webhookId", "value": "", "description": "Of the webhook that was made."},
         ],
         "item": [
             {"name": "Examples, in this order", "item": [*_build_examples(api)]},
@@ -173,11 +175,13 @@ def _build_operations(api: Json) -> Iterator[Json]:
                 expected += [each for each in (409, 422) if each in statuses]
             elif method == "patch":
                 expected += [409, 412]  # it may wait no more, or have another seq by then
-            yield _build_item(operation["summary"], request, *expected)
+            saves = _SAVE_WEBHOOK_ID if operation["operationId"] == "createWebhook" else ""
+            yield _build_item(operation["summary"], request, *expected, assertion=saves)
 
 
 def _build_request(method: str, path: str, operation: Json, body: str | None = None) -> Json:
     address = path.replace("{orderId}", "{{orderId}}").strip("/")
+    address = address.replace("{webhookId}", "{{webhookId}}")
     address = address.replace("{name}", _EXAMPLE_FILES.get(path, ""))
     address = address.replace("{clientOrderId}", _EXAMPLE_CLIENT_ORDER_ID)
     query = _list_parameters(operation, "query")

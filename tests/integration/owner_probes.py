@@ -26,6 +26,7 @@ class Marks:
     group: str
     client: str
     key: str
+    webhook: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ def _fill(value: Any, marks: Marks) -> Any:
 
 
 ORDERS: Final = "/api/orders"
+WEBHOOKS: Final = "/api/webhooks"
+RECEIVER: Final = "https://hooks.invalid/"
+"""A receiver that is never found."""
 _NAMED: Final = {**ORDER, "clientOrderId": "{client}"}
 _KEYED: Final = {"Idempotency-Key": "{key}"}
 
@@ -71,6 +75,16 @@ PROBES: Final[dict[str, list[Probe]]] = {
         Probe(f"{ORDERS}/by-client-id/{{client}}", shows="order")
     ],
     f"GET {ORDERS}/cancel-after": [Probe(f"{ORDERS}/cancel-after")],
+    f"GET {WEBHOOKS}": [Probe(WEBHOOKS, shows="webhook")],
+    f"GET {WEBHOOKS}/<webhookId>": [Probe(f"{WEBHOOKS}/{{webhook}}", shows="webhook")],
+    f"GET {WEBHOOKS}/<webhookId>/deliveries": [Probe(f"{WEBHOOKS}/{{webhook}}/deliveries")],
+    f"POST {WEBHOOKS}": [Probe(WEBHOOKS, {"url": RECEIVER, "eventTypes": ["no.type"]})],
+    f"PATCH {WEBHOOKS}/<webhookId>": [Probe(f"{WEBHOOKS}/{{webhook}}", {"enabled": False})],
+    f"DELETE {WEBHOOKS}/<webhookId>": [Probe(f"{WEBHOOKS}/{{webhook}}")],
+    f"POST {WEBHOOKS}/<webhookId>/rotate-secret": [
+        Probe(f"{WEBHOOKS}/{{webhook}}/rotate-secret", {})
+    ],
+    f"POST {WEBHOOKS}/<webhookId>/test": [Probe(f"{WEBHOOKS}/{{webhook}}/test")],
     "GET /api/stats": [Probe("/api/stats")],
     "GET /api/balances": [Probe("/api/balances")],
     "POST /api/admin/halt": [Probe("/api/admin/halt", {"owner": "nobody", "why": "a probe"})],

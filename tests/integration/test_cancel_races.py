@@ -16,7 +16,9 @@ ORDERS = 200
 
 
 async def cancel(engine: EngineHarness, order_id: UUID) -> bool:
-    return await engine.services.cancellations.cancel("local", order_id, CancelReason.REQUESTED)
+    return await engine.services.withdrawals.cancellations.cancel(
+        "local", order_id, CancelReason.REQUESTED
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])

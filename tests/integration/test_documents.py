@@ -80,6 +80,8 @@ async def test_every_request_of_the_collection_gets_the_response_that_it_promise
         assert str(status) in expected[1].split(", "), (item["name"], response)
         if '"orderId", pm.response' in script:
             values["orderId"] = response["orderId"]
+        if '"webhookId", pm.response' in script:
+            values["webhookId"] = response["id"]
 
 
 def fill_variables(text: str, values: dict[str, str]) -> str:

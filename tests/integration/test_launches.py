@@ -181,7 +181,7 @@ async def test_an_order_that_is_cancelled_or_expired_buys_nothing(
         )
         await engine.services.intake.accept(expired)
         reason = CancelReason.REQUESTED
-        await engine.services.cancellations.cancel("local", cancelled, reason)
+        await engine.services.withdrawals.cancellations.cancel("local", cancelled, reason)
         assert (await engine.wait_ended(expired.id)).statuses == ["pending", "waiting", "expired"]
         pool = await launch(engine, mint=mint)
         await wait_bought(engine, await snipe(engine, mint), pool["pool"])

@@ -48,6 +48,7 @@ LATER = [
     "0030_trading_states",
     "0031_audit_log",
     "0032_cluster",
+    "0033_webhooks",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

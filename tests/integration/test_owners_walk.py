@@ -21,13 +21,22 @@ from tests.integration.apis import (
     receive_hello,
     receive_stream,
 )
-from tests.integration.owner_probes import LIMIT, ORDERS, PROBES, STOP, Marks, Probe
+from tests.integration.owner_probes import (
+    LIMIT,
+    ORDERS,
+    PROBES,
+    RECEIVER,
+    STOP,
+    WEBHOOKS,
+    Marks,
+    Probe,
+)
 from tests.integration.stored_keys import STREAM, make_key, send, show_key
 
 METHODS = ("GET", "WS", "PATCH", "DELETE", "POST")
 """Those that place something come last."""
 _ID = "01a20172-0000-7000-8000-00000000000"
-NOWHERE = Marks(f"{_ID}1", f"{_ID}2", f"{_ID}3", f"{_ID}4", "no-client", "no-key")
+NOWHERE = Marks(f"{_ID}1", f"{_ID}2", f"{_ID}3", f"{_ID}4", "no-client", "no-key", f"{_ID}5")
 """Marks of orders that nobody has."""
 _VARYING = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}"), "<id>"),
@@ -76,8 +85,9 @@ async def place_orders(api: RunningApi, headers: dict[str, str]) -> Marks:
     await api.post(f"{ORDERS}/cancel-after", {"seconds": 3_600}, 200, headers=headers)
     waiting = batch["orders"][0]["orderId"]
     _, shown = await send(api, f"{ORDERS}/{waiting}", headers)
+    hook = await api.post(WEBHOOKS, {"url": RECEIVER}, 201, headers=headers)
     marks = order["orderId"], waiting, batch["batchId"], shown["ocoGroup"]
-    return Marks(*marks, "client-of-anna", "key-of-anna")
+    return Marks(*marks, "client-of-anna", "key-of-anna", hook["id"])
 
 
 async def load_everything(api: RunningApi, headers: dict[str, str]) -> list[Json]:
@@ -90,7 +100,9 @@ async def load_everything(api: RunningApi, headers: dict[str, str]) -> list[Json
         (await send(api, f"{ORDERS}/{each['orderId']}/events", headers))[1]
         for each in listed["orders"]
     ]
-    return [{"orders": listed["orders"]}, timer, *events]
+    _, webhooks = await send(api, WEBHOOKS, headers)
+    owned = [(each["id"], each["state"]) for each in webhooks["webhooks"]]
+    return [{"orders": listed["orders"], "webhooks": owned}, timer, *events]
 
 
 async def test_to_another_owner_every_order_is_as_one_that_does_not_exist(

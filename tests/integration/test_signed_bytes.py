@@ -90,7 +90,7 @@ async def test_a_node_that_executes_what_it_should_simulate_lands_no_cancelled_o
                 if call["method"] == "simulateTransaction":
                     order_id = find_order(b64decode(call["params"][0]), ids)
                     is_cancelled.append(
-                        await engine.services.cancellations.cancel(
+                        await engine.services.withdrawals.cancellations.cancel(
                             "local", order_id, CancelReason.REQUESTED
                         )
                     )

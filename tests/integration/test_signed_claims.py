@@ -102,7 +102,7 @@ async def test_an_order_that_is_cancelled_meanwhile_is_never_sent(
             await engine.services.jobs.send_order(order)
             for _ in range(random.randrange(30)):
                 await asyncio.sleep(0)
-            cancelling = engine.services.cancellations.cancel
+            cancelling = engine.services.withdrawals.cancellations.cancel
             return await cancelling("local", order.id, CancelReason.REQUESTED)
 
         async with asyncio.TaskGroup() as group:

@@ -213,7 +213,9 @@ async def test_each_order_is_either_cancelled_or_released(
             tasks.create_task(move_price(engine, 500))
             cancels = [
                 tasks.create_task(
-                    engine.services.cancellations.cancel("local", each, CancelReason.REQUESTED)
+                    engine.services.withdrawals.cancellations.cancel(
+                        "local", each, CancelReason.REQUESTED
+                    )
                 )
                 for each in ids
             ]

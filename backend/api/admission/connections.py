@@ -21,9 +21,9 @@ from hypercorn.typing import HTTPScope, WebsocketScope
 from backend.runtime import observe_connections
 from backend.runtime.resources.memory import release_free_memory
 
-RESERVED_DESCRIPTORS: Final = 128
-"""Descriptors that are kept for PostgreSQL, Redis, the node, files, and connections that are just
-being closed."""
+RESERVED_DESCRIPTORS: Final = 224
+"""Descriptors that are kept for PostgreSQL, Redis, the node, receivers of webhooks, files, and
+connections that are just being closed."""
 SOCKETS_SHARE: Final = 0.75
 """The part of all connections that WebSockets may take."""
 MEMORY_KEEPING_COUNT: Final = 200

@@ -34,7 +34,7 @@ from backend.api.application.dispatch import (
     get_policy_headers,
     read_caller_of,
 )
-from backend.api.application.order_routes import BATCH
+from backend.api.application.tables.order_routes import BATCH
 from backend.api.route import Route
 from backend.api.wire.http import (
     ORDER_BYTES_MAX,

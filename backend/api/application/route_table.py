@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from backend.api.application.accounting_routes import ACCOUNTING_ROUTES
-from backend.api.application.admin_routes import ADMIN_ROUTES
-from backend.api.application.order_routes import ORDER_ROUTES
+from backend.api.application.tables.accounting_routes import ACCOUNTING_ROUTES
+from backend.api.application.tables.admin_routes import ADMIN_ROUTES
+from backend.api.application.tables.order_routes import ORDER_ROUTES
+from backend.api.application.tables.webhook_routes import WEBHOOK_ROUTES
 from backend.api.route import OPEN, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes import (
     balances,
@@ -85,6 +86,7 @@ ROUTES: Final = (
     BALANCES,
     *ACCOUNTING_ROUTES,
     TICKETS,
+    *WEBHOOK_ROUTES,
     *ADMIN_ROUTES,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, OPEN, is_probe=True),
     Route(

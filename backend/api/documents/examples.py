@@ -21,6 +21,12 @@ EXAMPLES: Final[dict[str, object]] = {
     "CancelAfterBody": {"seconds": 0},
     "HaltBody": {"why": "the wallet is being moved"},
     "ResumeBody": {},
+    "WebhookBody": {
+        "url": "https://hooks.example/orders",
+        "eventTypes": ["order.confirmed", "order.failed"],
+    },
+    "WebhookChangeBody": {"enabled": True},
+    "RotateSecretBody": {"overlapS": 86_400},
     "SwapBody": {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"},
     "Queued": {
         "status": "queued",

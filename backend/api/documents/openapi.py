@@ -14,6 +14,7 @@ from backend.api.documents.examples import EXAMPLES, PROBLEM
 from backend.api.documents.parameters import PARAMETERS, get_parameter_name
 from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.documents.schema_parts import Schema, schema_ref
+from backend.api.documents.webhooks.webhook_schemas import build_webhooks
 from backend.api.route import RateCost, Route, RouteDoc, SocketRoute
 from backend.api.wire.changes.amend_schema import AmendBody
 from backend.api.wire.changes.halt_schema import HaltBody, ResumeBody
@@ -23,6 +24,11 @@ from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
 from backend.api.wire.spellings import SPELLINGS
+from backend.api.wire.webhooks.webhook_schema import (
+    RotateSecretBody,
+    WebhookBody,
+    WebhookChangeBody,
+)
 from backend.domain.access.scopes import Scope
 
 _TITLE: Final = "Order Execution Engine"
@@ -48,6 +54,7 @@ _PROBLEM_HEADERS: Final = {
 _PATH_VARIABLE: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 _PATH_VARIABLES: Final[dict[str, tuple[str, Schema]]] = {
     "orderId": ("The id of an order.", {"type": "string", "format": "uuid"}),
+    "webhookId": ("The id of a webhook.", {"type": "string", "format": "uuid"}),
     "clientOrderId": ("The `clientOrderId` of an order.", {"type": "string"}),
     "name": ("The name of a file.", {"type": "string"}),
 }
@@ -81,6 +88,7 @@ def build_openapi(
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": _read_version(), "description": _DESCRIPTION},
         "paths": paths,
+        "webhooks": build_webhooks(),
         "components": {
             "schemas": _build_schemas(batch_max),
             "securitySchemes": {
@@ -114,6 +122,9 @@ def _build_schemas(batch_max: int) -> dict[str, object]:
             (AmendBody, "validation"),
             (HaltBody, "validation"),
             (ResumeBody, "validation"),
+            (WebhookBody, "validation"),
+            (WebhookChangeBody, "validation"),
+            (RotateSecretBody, "validation"),
         ],
         ref_template="#/components/schemas/{model}",
     )

@@ -15,12 +15,14 @@ from backend.api.route import RouteDoc
 from backend.api.routes.accounting.prices import STEPS_S, STREAM_PAIRS_MAX
 from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, OPEN, Direction
 from backend.api.routes.parameters import ORDER_IDS_MAX, SEQ_MAX
+from backend.api.routes.webhooks.manage_webhooks import DELIVERIES_DEFAULT, DELIVERIES_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX
 from backend.api.wire.order_types.route_constraints import ADDRESS_PATTERN
 from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
 from backend.domain.route_constraints import NAMES_BY_PROGRAM, PROGRAM_NAMES
+from backend.domain.webhooks.webhook import DeliveryState
 
 PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "status": (
@@ -164,6 +166,16 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "query",
         "The size of a page; of a CSV file, by default all.",
         {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
+    ),
+    "limit (webhook)": (
+        "query",
+        "The most deliveries of an answer.",
+        {"type": "integer", "minimum": 1, "maximum": DELIVERIES_MAX, "default": DELIVERIES_DEFAULT},
+    ),
+    "state (webhook)": (
+        "query",
+        "Only these deliveries.",
+        {"type": "string", "enum": [*DeliveryState]},
     ),
     "cursor": ("query", "`next` of the page before.", {"type": "string"}),
     "after": ("query", "Go on behind this cursor of a stream.", {"type": "string", "minLength": 1}),

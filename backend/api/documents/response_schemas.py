@@ -31,6 +31,7 @@ from backend.api.documents.schema_parts import (
 )
 from backend.api.documents.slice_schemas import SLICES_FIELDS
 from backend.api.documents.trading_schemas import HELD, STOPPED, TRADING_SCHEMAS
+from backend.api.documents.webhooks.webhook_schemas import WEBHOOK_SCHEMAS
 from backend.domain.lifecycle import Status
 
 _OPEN_TRANSACTION_FIELDS: Final[Schema] = {
@@ -191,6 +192,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Balances": BALANCES,
     **ACCOUNTING_SCHEMAS,
     **TRADING_SCHEMAS,
+    **WEBHOOK_SCHEMAS,
     "Ticket": object_schema({"ticket": STRING, "expiresInS": POSITIVE_INTEGER}),
     "Health": object_schema({"status": {"const": "ok"}}),
     "Readiness": object_schema(

@@ -39,7 +39,9 @@ async def cancel_order(api: ApiContext, request: Request) -> Response:
     """``DELETE /api/orders/<id>``: 200 with the cancelled order, or 409 with it as it is."""
     services, order_id = api.services, parse_order_id(request.path_variable)
     for _ in range(ATTEMPTS_MAX):
-        cancelling = services.cancellations.cancel(request.owner, order_id, CancelReason.REQUESTED)
+        cancelling = services.withdrawals.cancellations.cancel(
+            request.owner, order_id, CancelReason.REQUESTED
+        )
         await await_written(cancelling, _UNKNOWN_RESULT)
         record = await services.orders.get_current(request.owner, order_id)
         if record is None:
@@ -77,7 +79,7 @@ async def _cancel_all(api: ApiContext, owner: str, ids: Sequence[UUID]) -> set[U
     """Cancel those of the orders that can be; returns all that are cancelled then."""
     services, cancelled, left = api.services, set[UUID](), list(ids)
     for _ in range(ATTEMPTS_MAX):
-        cancelled |= await services.cancellations.cancel_many(
+        cancelled |= await services.withdrawals.cancellations.cancel_many(
             owner, left, CancelReason.ALL_REQUESTED
         )
         left = [each for each in left if each not in cancelled]

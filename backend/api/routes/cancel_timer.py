@@ -17,13 +17,13 @@ _UNKNOWN_RESULT = "whether it was set is not known, so repeat it"
 async def set_cancel_timer(api: ApiContext, request: Request) -> Response:
     """``POST /api/orders/cancel-after``: set the timer anew, or turn it off."""
     seconds = read_cancel_after(read_json_body(request))
-    setting = api.services.cancel_timers.set(request.owner, seconds)
+    setting = api.services.withdrawals.timers.set(request.owner, seconds)
     return _show_timer(await await_written(setting, _UNKNOWN_RESULT))
 
 
 async def get_cancel_timer(api: ApiContext, request: Request) -> Response:
     """``GET /api/orders/cancel-after``."""
-    return _show_timer(await api.services.cancel_timers.get(request.owner))
+    return _show_timer(await api.services.withdrawals.timers.get(request.owner))
 
 
 def _show_timer(timer: CancelTimer) -> Response:

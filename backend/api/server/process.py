@@ -45,6 +45,7 @@ from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_so
 from backend.api.server.hypercorn_connection import Connection, use_http1_only
 from backend.api.server.listener import format_url, open_listeners
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
+from backend.api.server.webhooks import build_webhooks
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.hosts import HostRule
@@ -120,6 +121,7 @@ def _build_context(
     settings = services.settings
     rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
     stream_cursors = StreamCursors(services.cursor_key, services.journal_id)
+    feed_tail = _build_feed_tail(services, stream_cursors)
     return ApiContext(
         services=services,
         authenticator=authenticator,
@@ -132,11 +134,7 @@ def _build_context(
             RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
             limits=OpenOrderLimits(settings.open_orders_max, settings.find_owner_open_orders_max()),
         ),
-        feed_tail=FeedTail(
-            services.feed,
-            stream_cursors.format,
-            is_feed_delayed=lambda: services.feed_lag.is_delayed,
-        ),
+        feed_tail=feed_tail,
         price_tail=PriceTail(
             services.accounts.prices.read_recent, partial(read_pair_pools, services)
         ),
@@ -149,8 +147,14 @@ def _build_context(
         ),
         stream_cursors=stream_cursors,
         public_address=public_address,
+        webhooks=build_webhooks(services, feed_tail),
         describe_api=partial(_describe_api, settings.batch_orders_max),
     )
+
+
+def _build_feed_tail(services: ApiServices, cursors: StreamCursors) -> FeedTail:
+    lag = services.feed_lag
+    return FeedTail(services.feed, cursors.format, is_feed_delayed=lambda: lag.is_delayed)
 
 
 @cache
@@ -190,6 +194,7 @@ async def _run_server(
     async with _run_background_tasks(api, access, heartbeat):
         # Hypercorn starts and stops the application; its connections are accepted here.
         await serve_asgi(guard, config, shutdown_trigger=accept_until_drained)
+    await api.webhooks.dispatcher.release()
 
 
 def _run_background_tasks(
@@ -206,6 +211,7 @@ def _run_background_tasks(
         api.admission.run,
         api.feed_tail.run,
         api.price_tail.run,
+        api.webhooks.dispatcher.run,
         services.feed_lag.run,
         partial(
             listen_for_commits,

@@ -1,0 +1,1 @@
+"""The entries of the route table, by what they are about."""

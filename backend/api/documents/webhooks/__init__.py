@@ -1,0 +1,1 @@
+"""The documents of webhooks: what owners set, and what receivers get."""

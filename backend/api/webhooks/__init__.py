@@ -1,0 +1,1 @@
+"""Webhooks: from the feed to the receivers that owners have named."""

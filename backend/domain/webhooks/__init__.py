@@ -1,0 +1,1 @@
+"""Webhooks: whom owners have told of their orders."""

@@ -1,0 +1,1 @@
+"""Webhooks in PostgreSQL: what owners have set, and what is to be delivered."""

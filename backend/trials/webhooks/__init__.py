@@ -1,0 +1,1 @@
+"""Orders whose events are told to webhooks, while processes are killed and receivers fail."""
