@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from quart.wrappers import Websocket
-
 from backend.api.context import ApiContext
+from backend.api.delivery.client_socket import ClientSocket
 from backend.api.wire.http import JSON_CONTENT_TYPE, Request, Response
 from backend.domain.access.scopes import Scope
 
@@ -31,7 +30,7 @@ class RateCost(Enum):
 
 
 View = Callable[[ApiContext, Request], Awaitable[Response]]
-SocketView = Callable[[ApiContext, Request, Websocket], Awaitable[None]]
+SocketView = Callable[[ApiContext, Request, ClientSocket], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

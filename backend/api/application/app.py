@@ -16,12 +16,19 @@ from quart import has_request_context
 from quart import request as quart_request
 from quart import websocket as quart_websocket
 from quart.wrappers import Websocket
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from backend.api.admission.connections import hold_connection
+from backend.api.admission.first_messages import (
+    asks_for_message,
+    authenticate_by_message,
+    require_no_other_credentials,
+)
 from backend.api.admission.refusals import require_scope
-from backend.api.admission.tickets import authenticate_socket
+from backend.api.admission.tickets import authenticate_socket, refuse_key_in_address
 from backend.api.application.dispatch import (
     UNKNOWN_ROUTE,
     Caller,
@@ -39,8 +46,9 @@ from backend.api.application.quart_app import Application
 from backend.api.application.query_check import check_parameters
 from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
+from backend.api.delivery.client_socket import AcceptedSocket, tell_problem
 from backend.api.route import Route, SocketRoute
-from backend.api.wire.http import parse_headers
+from backend.api.wire.http import Request, parse_headers
 from backend.api.wire.problems import Problem
 from backend.domain.access.principals import NOBODY
 from backend.runtime import observe
@@ -88,6 +96,9 @@ def _make_socket_view(
             caller = read_caller(scope)
             request = build_request(scope, caller, "".join(variables.values()))
             api.public_address.require_own_origin(request)
+            if asks_for_message(scope["query_string"]):
+                await _serve_after_message(api, route, request, socket)
+                return None
             principal = await authenticate_socket(
                 api.authenticator, api.tickets, caller.headers, caller.query, scope
             )
@@ -105,6 +116,31 @@ def _make_socket_view(
         return None
 
     return view
+
+
+async def _serve_after_message(
+    api: ApiContext, route: SocketRoute, request: Request, socket: Websocket
+) -> None:
+    """Serve a socket whose first message authenticates its caller.
+
+    Raises ``Problem`` before the handshake is answered; later errors are told on the socket.
+    """
+    scope = cast(WebsocketScope, socket.scope)
+    refuse_key_in_address(request.query)
+    require_no_other_credentials(request.headers, request.query)
+    check_parameters(route, request.query)
+    await socket.accept(headers=Headers(dict(get_policy_headers(api, route))))
+    accepted = AcceptedSocket(socket)
+    try:
+        principal = await authenticate_by_message(api.authenticator, accepted.receive, scope)
+        hold_connection(scope, for_good=True)
+        request = replace(request, principal=principal)
+        require_address(api, request)
+        require_scope(principal, route.scopes)
+        await route.view(api, request, accepted)
+    except Exception as error:  # noqa: BLE001 - the edge: told as a problem, as over HTTP
+        reason = await tell_problem(accepted, error, route.path)
+        await socket.close(reason.code, reason.reason)
 
 
 async def _refuse_plain_get(**variables: str) -> QuartResponse:

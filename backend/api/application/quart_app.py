@@ -28,6 +28,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, MapAdapter
 
 from backend.api.admission.connections import hold_connection
+from backend.api.admission.first_messages import asks_for_message
 from backend.api.application.body_limits import BodyMemory
 from backend.api.application.http_connection import HttpConnection
 from backend.api.context import ApiContext
@@ -55,8 +56,9 @@ class SocketConnection(ASGIWebsocketConnection):
     """Quart's connection for one WebSocket."""
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Serve the socket; the connection is not closed for others meanwhile."""
-        hold_connection(self.scope, for_good=True)
+        """Serve the socket; its connection is not closed for others once its caller is known."""
+        if not asks_for_message(self.scope["query_string"]):
+            hold_connection(self.scope, for_good=True)
         await super().__call__(receive, send)
 
 

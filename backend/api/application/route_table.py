@@ -183,7 +183,7 @@ SOCKETS: Final = (
             "Follow an order, or place one and follow it",
             "sockets",
             problem_statuses=(404,),
-            parameters=("orderId", "after (seq)", "ticket", "Idempotency-Key"),
+            parameters=("orderId", "after (seq)", "ticket", "auth", "Idempotency-Key"),
             description="with `orderId`, each message is an Event, from the first one or the one"
             " behind `after`; closed with 1000 after the last. Without, the first message is an"
             " OrderBody and is answered by Queued, or by a Problem and close code 1008 (1013 if"
@@ -198,7 +198,7 @@ SOCKETS: Final = (
         RouteDoc(
             "Follow an order",
             "sockets",
-            parameters=("after (seq)", "ticket"),
+            parameters=("after (seq)", "ticket", "auth"),
             description="each message is an Event; closed with 1000 after the last, with 1001 when"
             " this server stops, with 1013 if the reader is too slow.",
         ),
@@ -210,7 +210,16 @@ SOCKETS: Final = (
         RouteDoc(
             "Follow many orders",
             "sockets",
-            parameters=("batchId", "orderId (many)", "status", "dex", "after", "prices", "ticket"),
+            parameters=(
+                "batchId",
+                "orderId (many)",
+                "status",
+                "dex",
+                "after",
+                "prices",
+                "ticket",
+                "auth",
+            ),
             description="first a Hello, then Frames: arrays of Events whose last one has a"
             " `cursor`; a Heartbeat when there is nothing to tell; a Bye before close code 1001"
             " (this server stops) or 1013 (the reader is too slow). Connect again with the newest"

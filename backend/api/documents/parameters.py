@@ -189,6 +189,12 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "A ticket in place of a key, where the client cannot send headers.",
         {"type": "string", "minLength": 1},
     ),
+    "auth": (
+        "query",
+        'In place of a key where the client cannot send headers: the first message is then `{"auth'
+        'orization": "Bearer <key or token>"}`, within 10 seconds.',
+        {"type": "string", "enum": ["message"]},
+    ),
     "If-Match": (
         "header",
         "The `seq` of the order that is amended, in quotes. Without it the answer is 428.",

@@ -10,24 +10,22 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from quart.wrappers import Websocket
 from werkzeug.datastructures import Headers
 
 from backend.api.context import ApiContext
+from backend.api.delivery.client_socket import ClientSocket, tell_problem
 from backend.api.delivery.event_page import EncodedEvent
-from backend.api.delivery.open_sockets import FAILED, REFUSED, TRY_AGAIN_LATER, CloseRequest
+from backend.api.delivery.open_sockets import CloseRequest
 from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.api.routes.parameters import read_after_seq
 from backend.api.routes.place_orders import accept_order
 from backend.api.routes.read_orders import load_order
 from backend.api.sockets.session import FirstMessage, find_socket_caller, run_session
 from backend.api.wire.http import Request
-from backend.api.wire.json import decode, encode, encode_event
-from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_problem
+from backend.api.wire.json import decode, encode_event
+from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.domain.access.scopes import Scope
 from backend.domain.orders import OrderEvent
-from backend.runtime import observe
-from backend.runtime.observe_requests import get_request_id
 
 BUFFERED_EVENTS_MAX = 200
 """Most events of one order that may wait to be sent."""
@@ -37,7 +35,7 @@ EXECUTE_PATH = "/api/orders/execute"
 UPGRADE_PATH = "/api/orders/upgrade/<orderId>"
 
 
-async def serve_execute_socket(api: ApiContext, request: Request, socket: Websocket) -> None:
+async def serve_execute_socket(api: ApiContext, request: Request, socket: ClientSocket) -> None:
     """``WS /api/orders/execute``: follow ``orderId``; without it, place the order sent first."""
     order_id = request.get_query_value("orderId")
     if order_id is not None:
@@ -53,13 +51,13 @@ async def serve_execute_socket(api: ApiContext, request: Request, socket: Websoc
         await run_session(socket, close_request, placement.run)
 
 
-async def serve_upgrade_socket(api: ApiContext, request: Request, socket: Websocket) -> None:
+async def serve_upgrade_socket(api: ApiContext, request: Request, socket: ClientSocket) -> None:
     """``WS /api/orders/upgrade/<id>``: follow one order."""
     await _follow_order(api, request, socket, request.path_variable)
 
 
 async def _follow_order(
-    api: ApiContext, request: Request, socket: Websocket, order_id: str
+    api: ApiContext, request: Request, socket: ClientSocket, order_id: str
 ) -> None:
     after = read_after_seq(request)
     caller = find_socket_caller(api, request, Scope.READ)
@@ -81,7 +79,7 @@ async def _follow_order(
 
 
 async def _send_order_events(
-    socket: Websocket,
+    socket: ClientSocket,
     past_events: Sequence[OrderEvent],
     queue: OutgoingQueue[EncodedEvent],
     after: int,
@@ -107,7 +105,7 @@ class _OrderPlacement:
     """A session that places the order of its first message and then sends the order's events."""
 
     def __init__(
-        self, api: ApiContext, request: Request, socket: Websocket, close_request: CloseRequest
+        self, api: ApiContext, request: Request, socket: ClientSocket, close_request: CloseRequest
     ) -> None:
         self._api = api
         self._request = request
@@ -118,7 +116,7 @@ class _OrderPlacement:
         try:
             order_id = await self._place_order(first_message)
         except Exception as error:  # noqa: BLE001 - the edge: sent as a problem, as over HTTP
-            await self._send_problem(error)
+            self._close_request.set(await tell_problem(self._socket, error, EXECUTE_PATH))
             return
         queue: OutgoingQueue[EncodedEvent] = OutgoingQueue(
             self._close_request, weight_max=BUFFERED_EVENTS_MAX
@@ -138,13 +136,3 @@ class _OrderPlacement:
         accepted = await accept_order(self._api, self._request, decode(message))
         await self._socket.send(accepted.response.body)
         return accepted.order_id
-
-    async def _send_problem(self, error: Exception) -> None:
-        problem = to_problem(error)
-        if problem.status == 500:
-            observe.request_failed(EXECUTE_PATH, error)
-        await self._socket.send(encode(problem.to_json(request_id=get_request_id())))
-        if problem.is_temporary:
-            self._close_request.set(TRY_AGAIN_LATER)
-        else:
-            self._close_request.set(FAILED if problem.status == 500 else REFUSED)

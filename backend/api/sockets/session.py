@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from quart.wrappers import Websocket
-
 from backend.api.admission.refusals import require_scope
 from backend.api.context import ApiContext
+from backend.api.delivery.client_socket import ClientSocket
 from backend.api.delivery.open_sockets import (
     COMPLETED,
     FAILED,
@@ -40,7 +39,7 @@ def find_socket_caller(api: ApiContext, request: Request, scope: Scope) -> Socke
 
 
 async def run_session(
-    socket: Websocket,
+    socket: ClientSocket,
     close_request: CloseRequest,
     send_messages: SendMessages,
     build_final_message: Callable[[CloseReason], str | None] = lambda _: None,
@@ -79,7 +78,7 @@ async def _run_sender(
         close_request.set(FAILED)
 
 
-async def _receive_messages(socket: Websocket, first_message: FirstMessage) -> None:
+async def _receive_messages(socket: ClientSocket, first_message: FirstMessage) -> None:
     while True:
         message = await socket.receive()
         if not first_message.done():

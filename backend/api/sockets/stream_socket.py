@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from quart.wrappers import Websocket
-
 from backend.accounting.pairs import PairName
 from backend.api.context import ApiContext
+from backend.api.delivery.client_socket import ClientSocket
 from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EventFilter, EventPage
 from backend.api.delivery.open_sockets import CloseReason, CloseRequest
 from backend.api.delivery.outgoing_queue import OutgoingQueue
@@ -32,7 +31,7 @@ HEARTBEAT_S = 5.0
 STREAM_PATH = "/api/orders/stream"
 
 
-async def serve_stream_socket(api: ApiContext, request: Request, socket: Websocket) -> None:
+async def serve_stream_socket(api: ApiContext, request: Request, socket: ClientSocket) -> None:
     """``WS /api/orders/stream``: the events of many orders."""
     event_filter, after = read_stream_query(request, api.stream_cursors)
     pairs = read_price_pairs(request, api.services.tokens)
@@ -62,7 +61,7 @@ class _StreamSession:
     def __init__(
         self,
         api: ApiContext,
-        socket: Websocket,
+        socket: ClientSocket,
         close_request: CloseRequest,
         event_filter: EventFilter,
         pairs: frozenset[PairName],
