@@ -229,6 +229,10 @@ async def _empty_database(url: str) -> bool:
                 "UPDATE trigger_shards SET holder = NULL, lease_until = NULL"
                 " WHERE holder IS NOT NULL OR lease_until IS NOT NULL"
             )
+            await connection.execute(
+                "UPDATE notice_positions SET holder = NULL, lease_until = NULL, txid = NULL"
+                " WHERE txid IS NOT NULL"
+            )
             await connection.execute("UPDATE api_keys_version SET version = 0 WHERE version <> 0")
             await connection.execute(
                 "UPDATE audit_head SET id = 0, sealed_txid = 0,"

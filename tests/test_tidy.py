@@ -19,6 +19,7 @@ FOLDER_FILES_MAX = 15
 EDGES = (
     "backend/api/",  # one request: its client is told
     "backend/execution/",  # one order: it is retried
+    "backend/notices/",  # one service of operators: the others are told
     "backend/queue/",  # one look of the sweep: the next may succeed
     "backend/triggers/",  # one slot: the next may succeed
     "backend/runtime/coalescer.py",  # nothing ends here: those who asked get the error

@@ -1,7 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
-rehearse | verify | wallet | signer | report | halt | resume | state | halts | audit | dashboard |
-accounts | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
-wallets | webhook-trial``;
+rehearse | verify | wallet | signer | report | halt | resume | state | halts | audit | notify |
+dashboard | accounts | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle |
+splits | wallets | webhook-trial``;
 ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
@@ -86,6 +86,11 @@ COMMANDS: Final = {
         "backend.cli.operations.audit",
         "audit",
         "Verify or export the log of who did what.",
+    ),
+    "notify": CommandSource(
+        "backend.cli.operations.notify",
+        "notify",
+        "Show which services tell operators what they must hear, or try them.",
     ),
     "dashboard": _DASHBOARD,
     "tui": _DASHBOARD,

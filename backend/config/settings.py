@@ -28,6 +28,7 @@ from backend.config.chain.node_urls import parse_node_urls
 from backend.config.chain.signer_settings import SignerSettings
 from backend.config.chain.wallet_settings import WalletSettings
 from backend.config.execution_settings import ExecutionSettings
+from backend.config.notify_settings import NotifySettings
 from backend.config.redis_url import parse_redis_url
 from backend.config.routing_settings import (
     RoutingSettings,
@@ -63,6 +64,7 @@ class Settings(
     ExecutionSettings,
     FeeSettings,
     NodeSettings,
+    NotifySettings,
     RoutingSettings,
     ServerSettings,
     SignerSettings,

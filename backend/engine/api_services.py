@@ -20,6 +20,7 @@ from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
 from backend.engine.accounts import Accounts, build_accounts
 from backend.engine.nodes.cluster import Cluster, ProgramProbe
+from backend.engine.notices import build_notices, open_messenger
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
 from backend.engine.wallets.funds import build_holdings
 from backend.engine.withdrawals import Withdrawals, build_withdrawals
@@ -121,11 +122,14 @@ async def open_api_services(
 
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
+    messenger = open_messenger(settings)
     async with open_shared_services(settings, stop, awaits_node=False) as shared:
         intake, amendments = _build_writers(settings, shared)
         open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
-        runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
-        async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
+        writers = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
+        notices = build_notices(settings, messenger, shared.pool, new_id())
+        runs = *writers, withdrawals.run, *notices
+        async with open_readers(settings) as readers, run_in_background(*runs):
             cursor_key = await _read_cursor_key(shared, stop)
             placed = _PlacedOrders(intake, amendments, open_orders, withdrawals)
             yield _build_services(settings, shared, readers, placed, cursor_key)

@@ -11,14 +11,14 @@ from tests.e2e.up import build_command, build_environment
 TIMEOUT_S = 60
 
 
-async def try_command(database_url: str, *arguments: str) -> tuple[int, str]:
+async def try_command(database_url: str, *arguments: str, **settings: str) -> tuple[int, str]:
     """Run a command on a database; returns its exit code, and all that it wrote."""
 
     def run() -> tuple[int, str]:
         ended = subprocess.run(
             build_command(*arguments),
             cwd=ROOT,
-            env=build_environment(DATABASE_URL=database_url),
+            env=build_environment(DATABASE_URL=database_url, **settings),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,

@@ -150,6 +150,8 @@ class Deliverer:
 
     async def _start_attempts(self, attempts: asyncio.TaskGroup) -> float:
         """Start what is due; returns after how many seconds there may be more, if nothing wakes."""
+        if not self._is_leased():
+            return _RETRY_S  # it is renewed, or another process has it
         wait_s = _IDLE_S
         if not self.is_following and self.room >= PENDING_MAX // 2:
             await self._catch_up(self)
@@ -193,7 +195,7 @@ class Deliverer:
         outcome = "delivered" if attempt.is_delivered else attempt.error.partition(":")[0]
         observe_webhooks.attempt_made(outcome, attempt.duration_ms)
         record = self._record_delivered if attempt.is_delivered else self._record_failed
-        while asyncio.get_running_loop().time() < self.valid_until_s:
+        while self._is_leased():
             try:
                 await record(due, attempt)
             except _STATEMENT_ERRORS as error:
@@ -235,6 +237,9 @@ class Deliverer:
             await self._disable("the receiver answered 410: it wants no more messages")
         elif count.has_ended:
             await self._disable(f"nothing could be delivered for too long; {attempt.error}")
+
+    def _is_leased(self) -> bool:
+        return asyncio.get_running_loop().time() < self.valid_until_s
 
     def _draw_backoff_ms(self, failures: int) -> int:
         """How long to wait after so many failures; nothing before the first."""

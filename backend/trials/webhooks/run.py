@@ -19,7 +19,7 @@ from backend.trials.webhooks.receivers import Manner, Receiver, serve_receivers
 from backend.trials.whole_engine import WholeEngine, run_whole_engine
 
 OWNERS: Final = ("anna", "bert")
-KILLED: Final = ("api", "api", "worker")
+KILLED: Final = ("worker", "api", "postgres", "api", "valkey-server")
 """Processes that are killed in turn."""
 SETTINGS: Final = {
     "webhook_networks": "127.0.0.0/8",
@@ -165,11 +165,11 @@ def _kill(engine: WholeEngine, name: str) -> None:
     """Kill a process of the engine by SIGKILL, if it runs just now."""
     for path in PROC.glob("[0-9]*"):
         try:
-            argv = (path / "cmdline").read_bytes().split(b"\0")
+            argv = (path / "cmdline").read_text().split("\0")[:4]
             parent = parse_stat((path / "stat").read_text()).parent
         except (OSError, ValueError):
             continue  # it has ended
-        if parent == engine.pid and name.encode() in argv:
+        if parent == engine.pid and name in {Path(each).name for each in argv}:
             os.kill(int(path.name), signal.SIGKILL)
             return
 

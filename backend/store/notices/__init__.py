@@ -1,0 +1,1 @@
+"""Notices in PostgreSQL: what operators must hear, and up to where they have."""
