@@ -1,13 +1,14 @@
-"""``/metrics`` of a process that serves nothing else, from threads beside its event loop."""
+"""``/metrics`` and ``/readyz`` of a process without an API, from threads beside its event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler
 
 from prometheus_client import make_wsgi_app
@@ -15,6 +16,10 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+LOOP_TIMEOUT_S: Final = 2.0
+_TEXT: Final = [("Content-Type", "text/plain; charset=utf-8")]
 
 
 class _SilentHandler(WSGIRequestHandler):
@@ -34,20 +39,52 @@ RefusalCheck = Callable[[Mapping[str, Any]], Refusal | None]
 """Decides about a request by its WSGI environment; it is called in the threads of the server."""
 
 
+class Readiness:
+    """Whether the process of the running event loop works: it has started, and its loop answers.
+
+    ``start`` says the first once; ``check`` may be called in any other thread.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._is_started = False
+
+    def start(self) -> None:
+        """From now on the process works."""
+        self._is_started = True
+
+    def check(self) -> bool:
+        """Whether the process works; a loop that is blocked is waited for, for two seconds."""
+        if not self._is_started or self._loop.is_closed():
+            return False
+        has_answered = threading.Event()
+        self._loop.call_soon_threadsafe(has_answered.set)
+        return has_answered.wait(LOOP_TIMEOUT_S)
+
+
 @contextmanager
-def serve_metrics(listeners: Sequence[socket.socket], find_refusal: RefusalCheck) -> Iterator[None]:
-    """Serve metrics on open listening sockets during the block; they are closed in the end."""
-    app = _build_app(find_refusal)
+def serve_metrics(
+    listeners: Sequence[socket.socket], find_refusal: RefusalCheck, readiness: Readiness
+) -> Iterator[None]:
+    """Serve metrics on open listening sockets during the block; they are closed in the end.
+
+    ``/readyz`` is answered to everybody, as it is by an API.
+    """
+    app = _build_app(find_refusal, readiness)
     with ExitStack() as running:
         for listener in listeners:
             running.enter_context(_serve_on(listener, app))
         yield
 
 
-def _build_app(find_refusal: RefusalCheck) -> WSGIApplication:
+def _build_app(find_refusal: RefusalCheck, readiness: Readiness) -> WSGIApplication:
     metrics = make_wsgi_app()
 
     def respond(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/readyz":
+            is_ready = readiness.check()
+            start_response("200 OK" if is_ready else "503 Service Unavailable", _TEXT)
+            return [b"ready\n" if is_ready else b"not ready\n"]
         refusal = find_refusal(environ)
         if refusal is None:
             response: Iterable[bytes] = metrics(environ, start_response)

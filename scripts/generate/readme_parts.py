@@ -1,8 +1,9 @@
 """Writes the generated sections of the pages: the lifecycle in backend/README.md, the settings
-in backend/SETTINGS.md, and in backend/DEPLOYMENT.md the configurations that the trials run.
+in backend/SETTINGS.md, their variables and the rules of Redis in compose.yaml, and in
+backend/DEPLOYMENT.md the configurations that the trials run.
 
-A section is between ``<!-- generated: name -->`` and ``<!-- end -->``. With ``--check`` nothing is
-written, and an outdated section is an error.
+A section is between ``<!-- generated: name -->`` and ``<!-- end -->``; in YAML between comments
+with the same words. With ``--check`` nothing is written, and an outdated section is an error.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ PAGES = {
     "backend/README.md": {"lifecycle"},
     "backend/SETTINGS.md": {"settings"},
     "backend/DEPLOYMENT.md": set(EXAMPLES),
+    "compose.yaml": {"variables", "rules"},
 }
-SECTION = re.compile(r"(<!-- generated: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+SECTION = re.compile(
+    r"((?:<!--| +#) generated: ([\w.-]+)(?: -->)?\n).*?((?:<!--| +#) end\b)", re.DOTALL
+)
 
 
 def main() -> None:
@@ -67,6 +71,19 @@ def _render_settings() -> Iterator[str]:
         yield f"| {variable} | {default} | {field.description} |"
 
 
+def _render_variables() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        yield f"  {get_variable_name(name)}:"
+        if is_secret(field):
+            yield f"  {get_variable_name(name)}{FILE_SUFFIX}:"
+
+
+def _render_rules() -> Iterator[str]:
+    """The rules of the engine's user in Redis, as a variable of a shell script."""
+    [user] = re.findall(r"^user engine .* (\+ping .*)$", render_example("users.acl"), re.MULTILINE)
+    yield f"        rules='{user}'"
+
+
 def _render_configuration(name: str) -> Iterator[str]:
     yield "```nginx" if name.startswith("nginx") else "```"
     yield render_example(name).rstrip("\n")
@@ -91,6 +108,8 @@ def _format_default(default: object) -> str:
 SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
     "lifecycle": _render_lifecycle,
     "settings": _render_settings,
+    "variables": _render_variables,
+    "rules": _render_rules,
     **{name: partial(_render_configuration, name) for name in EXAMPLES},
 }
 

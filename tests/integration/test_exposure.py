@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import aiohttp
 import pytest
@@ -12,7 +14,7 @@ from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.server.exposure import build_metrics_access, build_public_address, check_exposure
 from backend.api.server.listener import open_listeners
 from backend.config import ConfigurationError, Settings
-from backend.engine.metrics_server import serve_metrics
+from backend.engine.metrics_server import Readiness, serve_metrics
 from tests.conftest import ROOT
 from tests.e2e.up import START_TIMEOUT_S, build_command, build_environment
 from tests.integration.apis import open_api
@@ -99,17 +101,37 @@ async def test_metrics_are_for_this_machine_unless_a_setting_says_otherwise(
         assert await load(api.session, api.url, **ANNA) == 200
         listeners = open_listeners("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}"
-        with serve_metrics(listeners, build_access(Settings.load(**keyed)).find_refusal):
+        refusal = build_access(Settings.load(**keyed)).find_refusal
+        with serve_metrics(listeners, refusal, Readiness()):
             assert await load(api.session, url) == 401
             assert await load(api.session, url, **ANNA) == 200
         listeners = open_listeners("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}"
-        with serve_metrics(listeners, build_access(Settings.load()).find_refusal):
+        with serve_metrics(listeners, build_access(Settings.load()).find_refusal, Readiness()):
             assert await load(api.session, url) == 200
             for headers in (FORWARDED_FROM_AFAR[0], {"Host": "evil.example"}):
                 assert await load(api.session, url, **headers) == 403
     async with open_api(database_url, redis_url, metrics_access="open") as api:
         assert await load(api.session, api.url, **FORWARDED_FROM_AFAR[0]) == 200
+
+
+async def test_a_worker_is_ready_once_it_has_started_and_while_its_loop_answers() -> None:
+    listeners = open_listeners("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}/readyz"
+
+    def load() -> int:
+        try:
+            with urlopen(url) as response:
+                return int(response.status)
+        except HTTPError as error:
+            return error.code
+
+    readiness = Readiness()
+    with serve_metrics(listeners, build_access(Settings.load()).find_refusal, readiness):
+        assert await asyncio.to_thread(load) == 503
+        readiness.start()
+        assert await asyncio.to_thread(load) == 200
+        assert load() == 503  # asked by the loop itself, which waits for the response
 
 
 def test_metrics_that_ask_for_a_key_need_keys() -> None:
