@@ -38,9 +38,9 @@ def test_passwords_are_made_once_and_differ(tmp_path: Path) -> None:
     passwords = [
         files[f"server-secrets/{server}-password"]
         for files in (first, others)
-        for server in ("postgres", "valkey")
+        for server in ("postgres", "valkey", "grafana")
     ]
-    assert len(set(passwords)) == 4
+    assert len(set(passwords)) == 6
     assert all(len(each) == 48 for each in passwords)
 
 

@@ -35,7 +35,10 @@ ONE_SHOT = {"secrets", "migrate"}
 
 
 def test_every_part_of_the_engine_is_there() -> None:
-    assert set(SERVICES) == {"secrets", "postgres", "valkey", "migrate", "chain", "api", "worker"}
+    parts = {"secrets", "postgres", "valkey", "migrate", "chain", "api", "worker"}
+    assert {name for name, each in SERVICES.items() if "profiles" not in each} == parts
+    profile = {name for name, each in SERVICES.items() if each.get("profiles") == ["observability"]}
+    assert profile == {"prometheus", "grafana"}
 
 
 def test_images_are_named_in_one_place_with_tag_and_digest() -> None:
@@ -166,4 +169,9 @@ def test_an_api_is_not_killed_while_it_may_still_take_orders() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_volume_is_declared(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
-        assert volume.split(":")[0] in COMPOSE["volumes"]
+        source = volume.split(":")[0]
+        if source.startswith("./"):
+            assert (COMPOSE_FILE.parent / source).is_dir()
+            assert volume.endswith(":ro")
+        else:
+            assert source in COMPOSE["volumes"]

@@ -12,6 +12,7 @@ from backend.config import Settings
 from backend.domain.fees.order_fees import SIGNATURE_FEE
 from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices
+from backend.execution.wallet import observe_wallets
 from backend.execution.wallet.funds import WalletFunds
 from backend.execution.wallet.holdings import WalletHoldings
 from backend.execution.wallet.ledger import WalletLedger
@@ -32,6 +33,7 @@ def watch_wallets(
     balances = [shared.balances]
     balances += [shared.balances.add_wallet(each.address, shared.tokens) for each in others]
     fees, reserve = compute_costs(settings)
+    observe_wallets.reserve_known(reserve)
     return [
         WalletFunds(
             read,

@@ -20,6 +20,7 @@ from backend.chain.token_accounts import derive_token_address
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError, Rejected
 from backend.domain.tokens import SOL
+from backend.execution.wallet import observe_wallets
 from backend.routing.pool_reader import KEYS_MAX, AccountReader
 from backend.routing.route import Route
 from backend.venues.spl import (
@@ -225,6 +226,7 @@ class WalletBalances:
         is_outdated = requested_at - self._read_at >= AGE_MAX_S
         if self._latest is None or slot >= self._latest.slot or is_outdated:
             self._latest = self._read_balances(slot, accounts[len(keys) :], others)
+            observe_wallets.lamports_read(str(self._keys[0]), self._latest.lamports)
             self._read_at, self._changes_read = requested_at, changes
         elif others:
             amounts = _read_amounts(others, accounts[len(keys) + len(self._keys) :])

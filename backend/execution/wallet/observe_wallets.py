@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from backend.domain.amounts import Token, format_amount
+from backend.domain.tokens import SOL
 from backend.runtime.structured_log import structlog
 
 _log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("order-engine")
@@ -14,6 +16,23 @@ _log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("order-engine")
 _differences = Counter(
     "wallet_balance_differences", "Changes of a balance that no order explains", ["token"]
 )
+_sol = Gauge("wallet_sol", "SOL of a wallet, as it was read last", ["wallet"])
+_reserve = Gauge("wallet_reserve_sol", "SOL that no order may take from a wallet")
+
+
+@cache
+def _get_sol(wallet: str) -> Gauge:
+    return _sol.labels(wallet)
+
+
+def lamports_read(wallet: str, lamports: int) -> None:
+    """The SOL of a wallet was read."""
+    _get_sol(wallet).set(lamports / 10**SOL.decimals)
+
+
+def reserve_known(lamports: int) -> None:
+    """What no order may take from a wallet was read from the settings."""
+    _reserve.set(lamports / 10**SOL.decimals)
 
 
 def balance_differs(wallet: str, token: Token, amount: int) -> None:
