@@ -22,7 +22,7 @@ from backend.config import (
     get_variable_name,
 )
 from backend.domain.errors import EngineError
-from backend.runtime import observe, trace
+from backend.runtime import observe, order_traces, trace
 from backend.runtime.resources.descriptors import raise_descriptor_limit
 from backend.runtime.resources.memory import tune_gc
 
@@ -55,12 +55,16 @@ def load_report_settings(**options: object) -> Settings:
 
 
 def start_trace(process: str, settings: Settings) -> None:
-    """Write a trace if the settings ask for one."""
+    """Write a trace, and send those of orders, if the settings ask for them."""
     try:
         trace.start_trace(process, settings.trace_dir)
     except OSError as error:
         name = get_variable_name("trace_dir")
         raise click.ClickException(f"{name}: no trace can be written: {error}") from None
+    try:
+        order_traces.start_order_traces(process, settings.otlp_url, settings.traces_share)
+    except order_traces.TracesUnavailable as error:
+        raise click.ClickException(f"{get_variable_name('otlp_url')}: {error}") from None
 
 
 def report_ready(message: str) -> None:
@@ -100,8 +104,11 @@ def run_process(
         await serve(stop, force_stop)
 
     raise_descriptor_limit()
-    with report_user_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(main_task())
+    try:
+        with report_user_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(main_task())
+    finally:
+        order_traces.stop_order_traces()
 
 
 def _leave_terminal() -> None:

@@ -91,6 +91,19 @@ class ServerSettings(BaseSettings):
         description="Directory in which API and workers write when each exchange with a server and"
         " each step of an order happens, for `scripts/bench trace`. Unset: nothing is written.",
     )
+    otlp_url: Annotated[str, SECRET] = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="URL of an OpenTelemetry collector that takes traces (OTLP over HTTP), such as"
+        " `http://127.0.0.1:4318/v1/traces`: one trace for each order, whose id is the order's."
+        " Needs the extra `otel`. Empty: no traces.",
+    )
+    traces_share: float = Field(
+        1,
+        ge=0,
+        le=1,
+        description="Share of the orders that are traced, from 0 to 1; the same for all processes.",
+    )
     profile: Profile = Field(
         Profile.DEMO,
         description="Speed of the simulated node: `demo` (like a real network) or `instant`.",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.children import ChildOrder
-from backend.domain.lifecycle import Cause, Step, advance
+from backend.domain.lifecycle import Cause, Status, Step, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.execution.event_data import encode_json
-from backend.runtime import observe
+from backend.runtime import observe, order_traces
 from backend.store.journal import Journal
 from backend.store.transitions import IntermediateStep, Transition
 from backend.store.wallets.spending import Spend
@@ -35,6 +35,11 @@ class TransitionFields(TypedDict, total=False):
     spend: Spend | None
 
 
+CLAIMED_SEQ: Final = 2
+"""The event of the first claim."""
+FIRST_EPOCH: Final = 1
+
+
 class StepRecorder:
     """The order of one execution as its last step left it, and what stores the next one."""
 
@@ -45,6 +50,8 @@ class StepRecorder:
         self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
         self._claimed: tuple[LeasedOrder, str] | None = None
         self._status_since = asyncio.get_running_loop().time()
+        if order.seq == CLAIMED_SEQ and order.epoch == FIRST_EPOCH:  # its row was claimed
+            order_traces.status_left(order.id, 1, Status.PENDING, order.status, 0)
 
     @property
     def has_deferred(self) -> bool:
@@ -94,7 +101,9 @@ class StepRecorder:
     def _apply_step(self, step: Step, fields: TransitionFields) -> None:
         order, spend = self.order, fields.get("spend")
         now = asyncio.get_running_loop().time()
-        observe.order_status_changed(order.status, now - self._status_since)
+        seconds = now - self._status_since
+        exemplar = order_traces.status_left(order.id, order.seq, order.status, step.status, seconds)
+        observe.order_status_changed(order.status, seconds, exemplar)
         self._status_since = now
         self.order = replace(
             order,

@@ -139,9 +139,9 @@ def _get_status_timer(status: str) -> Histogram:
     return _status_s.labels(status)
 
 
-def order_status_changed(status: str, seconds: float) -> None:
-    """An order left a status after some time in it."""
-    _get_status_timer(status).observe(seconds)
+def order_status_changed(status: str, seconds: float, exemplar: dict[str, str] | None) -> None:
+    """An order left a status after some time in it; ``exemplar`` names its trace, if it has one."""
+    _get_status_timer(status).observe(seconds, exemplar)
 
 
 def order_ended(status: str, dex: str, code: str, reason: str = "") -> None:

@@ -24,7 +24,10 @@ from tests.conftest import ROOT
 LOCK_DIR = ROOT / "scripts" / "lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS: dict[str, list[str]] = {
-    "production": PROJECT["project"]["dependencies"],
+    "production": [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["otel"],
+    ],
     "embedded": PROJECT["project"]["optional-dependencies"]["embedded"],
     "dev": [
         *(each for extra in PROJECT["project"]["optional-dependencies"].values() for each in extra),

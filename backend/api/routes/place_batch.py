@@ -35,6 +35,7 @@ from backend.api.wire.request_schemas import OrderRequest, read_batch
 from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
+from backend.runtime import order_traces
 from backend.runtime.background import shield
 from backend.store.intake import NewBatch
 
@@ -229,6 +230,8 @@ async def _store_batch(
     if earlier_response is not None:
         return await _build_repeat_response(api, request, earlier_response)
     api.admission.count_stored(request.owner, len(resolved.new_orders))
+    for order in resolved.new_orders:
+        order_traces.order_accepted(order.id, request.headers)
     if at_once := [order.id for order in resolved.new_orders if not order.waits]:
         await services.jobs.send(request.owner, at_once)
     return Response(202, body)

@@ -31,7 +31,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder, OrderType
 from backend.domain.times import format_time
 from backend.domain.trading.states import find_hold
-from backend.runtime import trace
+from backend.runtime import order_traces, trace
 from backend.store.errors import report_unavailable
 
 STORE_TIMEOUT_S = 5.0
@@ -80,6 +80,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     accepted = await await_stored(services.intake.accept(order))
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
+        order_traces.order_accepted(order.id, request.headers)
         if not order.waits:
             await services.jobs.send_order(order)
     met = {} if accepted.is_replay else await find_met_now(api, [order])

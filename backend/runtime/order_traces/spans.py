@@ -1,0 +1,144 @@
+"""The spans of orders, as OpenTelemetry's SDK sends them: from a thread, in batches, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Thread
+from time import time_ns
+from typing import Final
+from uuid import UUID
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from backend.runtime.order_traces import (
+    EXEMPLAR_LABEL,
+    TRACEPARENT,
+    Exemplar,
+    compute_root_span_id,
+    is_traced,
+)
+
+SPANS_QUEUED_MAX: Final = 8_192
+"""Spans that wait to be sent; those beyond are dropped."""
+SEND_TIMEOUT_S: Final = 5
+STOP_TIMEOUT_S: Final = 2
+"""How long a process that ends waits for its last spans to be sent."""
+_FAILED: Final = "failed"
+_MILLISECONDS_SHIFT: Final = 80
+"""The time in a UUIDv7 is before its last 80 bits."""
+
+
+class _OrderIds(RandomIdGenerator):
+    """Gives the first span of ``order_id`` its ids, and other spans random ones."""
+
+    order_id: UUID | None = None
+
+    def generate_trace_id(self) -> int:
+        """The id of a trace that begins."""
+        return super().generate_trace_id() if self.order_id is None else self.order_id.int
+
+    def generate_span_id(self) -> int:
+        """The id of a span that begins."""
+        if self.order_id is None:
+            return super().generate_span_id()
+        return compute_root_span_id(self.order_id)
+
+
+class OrderSpans:
+    """Records what happens to orders in this process as spans of the orders' traces."""
+
+    def __init__(self, process: str, url: str, share: float) -> None:
+        self._share = share
+        self._ids = _OrderIds()
+        resource = Resource.create(
+            {"service.name": f"order-engine-{process}", "service.namespace": "order-engine"}
+        )
+        provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
+        exporter = OTLPSpanExporter(endpoint=url, timeout=SEND_TIMEOUT_S)
+        self._processor = BatchSpanProcessor(
+            exporter, max_queue_size=SPANS_QUEUED_MAX, schedule_delay_millis=1_000
+        )
+        provider.add_span_processor(self._processor)
+        self._tracer = provider.get_tracer("order-engine")
+
+    def stop(self) -> None:
+        """Send what has not been sent; give up after two seconds, which the SDK does not."""
+        flush = Thread(target=self._processor.force_flush, daemon=True)
+        flush.start()
+        flush.join(STOP_TIMEOUT_S)
+
+    def record_acceptance(self, order_id: UUID, headers: Mapping[str, str]) -> None:
+        """The first span of an order: from its id to the commit, linked to the caller's trace."""
+        if not is_traced(order_id, self._share):
+            return
+        caller = _read_caller(headers)
+        self._ids.order_id = order_id
+        try:
+            span = self._tracer.start_span(
+                "accept order",
+                Context(),
+                SpanKind.SERVER,
+                {"order.id": str(order_id)},
+                [Link(caller)] if caller.is_valid else [],
+                _read_creation_ns(order_id),
+            )
+        finally:
+            self._ids.order_id = None
+        span.end()
+
+    def record_status(
+        self, order_id: UUID, seq: int, status: str, next_status: str, seconds: float
+    ) -> Exemplar | None:
+        """A span for the time that an order was in a status."""
+        if not is_traced(order_id, self._share):
+            return None
+        now_ns = time_ns()
+        # A worker has a new order for no time: how long it was on the queue is told by its id.
+        is_new = seq == 1
+        start_ns = _read_creation_ns(order_id) if is_new else now_ns - round(seconds * 1e9)
+        attributes = {"order.id": str(order_id), "order.next_status": next_status}
+        span = self._tracer.start_span(
+            status, _build_parent(order_id), SpanKind.INTERNAL, attributes, start_time=start_ns
+        )
+        if next_status == _FAILED:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(now_ns)
+        return {EXEMPLAR_LABEL: order_id.hex}
+
+
+def _build_parent(order_id: UUID) -> Context:
+    parent = SpanContext(
+        trace_id=order_id.int,
+        span_id=compute_root_span_id(order_id),
+        is_remote=True,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+    )
+    return set_span_in_context(NonRecordingSpan(parent), Context())
+
+
+def _read_caller(headers: Mapping[str, str]) -> SpanContext:
+    """The span that the caller's request names; one that is not valid is none."""
+    carrier = {TRACEPARENT: headers.get(TRACEPARENT, "")}
+    context = TraceContextTextMapPropagator().extract(carrier, Context())
+    return get_current_span(context).get_span_context()
+
+
+def _read_creation_ns(order_id: UUID) -> int:
+    return (order_id.int >> _MILLISECONDS_SHIFT) * 1_000_000
