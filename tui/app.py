@@ -18,6 +18,7 @@ from tui import terminal
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.connection.feed import Feed
 from tui.connection.recording import InvalidRecording
+from tui.model.connection_state import ConnectionStatus
 from tui.model.messages import History
 from tui.model.orders import Order
 from tui.order_actions import OrderActions
@@ -25,6 +26,7 @@ from tui.polls.differences import follow_differences
 from tui.polls.distances import follow_distances
 from tui.polls.markets import follow_prices, follow_quotes
 from tui.polls.positions import follow_positions
+from tui.polls.quality import follow_quality
 from tui.polls.trading import follow_trading
 from tui.screens.batch import BatchScreen
 from tui.screens.connect import ConnectScreen
@@ -111,6 +113,7 @@ class Dashboard(OrderActions):
             tasks.create_task(follow_positions(session, client))
             tasks.create_task(follow_prices(session, client))
             tasks.create_task(follow_quotes(session, client))
+            tasks.create_task(follow_quality(session, client))
 
     def _collect_garbage(self) -> None:
         if not self.session.model.counters.in_flight:
@@ -147,6 +150,14 @@ class Dashboard(OrderActions):
         """Open the form for a single order."""
         self.push_screen(BatchScreen(self.session, is_single=True))
 
+    def action_repeat_order(self) -> None:
+        """Open the form for a single order with the values of the last one."""
+        last = self.session.settings.last_order
+        if last:
+            self.push_screen(BatchScreen(self.session, is_single=True, form=last))
+        else:
+            self.notify("no order was placed with the form yet: o opens it", timeout=3)
+
     def action_help(self) -> None:
         """Show the help page."""
         self.push_screen(HelpScreen(self.session.symbols))
@@ -159,9 +170,16 @@ class Dashboard(OrderActions):
     # The connection
 
     def action_retry_now(self) -> None:
-        """Skip the rest of the reconnect backoff."""
-        if isinstance(self.session.source, Feed):
+        """Skip the rest of the reconnect backoff, and say what is done; the log has the outcome."""
+        connection = self.session.model.connection
+        if not isinstance(self.session.source, Feed):
+            text = "a recording is shown: there is no connection"
+        elif connection.status is ConnectionStatus.OFFLINE:
             self.session.source.retry_now()
+            text = f"connecting to {connection.url} again"
+        else:
+            text = f"connected to {connection.url}: nothing to repeat"
+        self.notify(text, timeout=3, markup=False)
 
     def _reconnect(self, url: str | None) -> None:
         if url and self._connect is not None:

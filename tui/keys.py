@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from tui.text.format import Line, Span, line_width
-from tui.text.views import MARKETS, OPEN, ORDERS, POSITIONS, VIEWS
+from tui.text.views import BATCHES, MARKETS, OPEN, ORDERS, POSITIONS, QUALITY, VIEWS
 
 
 class KeyHelp(NamedTuple):
@@ -44,17 +44,32 @@ _DESK_KEYS: Final = (
     KeyHelp("tab", "Next view", "screen.step_view(1)", ""),
     *(_BY_KEY[key] for key in ("n", "o", "?")),
 )
+_BATCH_KEYS: Final = (
+    _BY_KEY["n"],
+    KeyHelp("enter", "Its orders", "screen.in_view('show_orders')", "show the orders of a batch"),
+    KeyHelp("R", "Resubmit", "screen.in_view('resubmit')", "send what of a batch can pass again"),
+    KeyHelp("x", "Cancel", "screen.in_view('cancel')", "cancel what is open of a batch"),
+    _BY_KEY["e"]._replace(action="screen.in_view('export')"),
+    _BY_KEY["?"],
+)
 _MARKET_KEYS: Final = (
     KeyHelp("]", "Next pair", "screen.in_view('step_pair(1)')", "the next pair; [ the one before"),
     KeyHelp("-", "Zoom out", "screen.in_view('zoom(1)')", "longer bars; + shorter ones"),
     KeyHelp("v", "All orders", "screen.in_view('fit_orders')", "make room for all open orders"),
     *(_BY_KEY[key] for key in ("x", "a", "o", "?")),
 )
+_QUALITY_KEYS: Final = (
+    KeyHelp("]", "Period", "screen.in_view('step_period(1)')", "the next period; [ the one before"),
+    KeyHelp("b", "By pair or DEX", "screen.in_view('step_group')", "rows by pair or by DEX"),
+    *(_BY_KEY[key] for key in ("n", "o", "?")),
+)
 VIEW_KEYS: Final = {
     ORDERS: FOOTER_KEYS,
     OPEN: _OPEN_KEYS,
+    BATCHES: _BATCH_KEYS,
     POSITIONS: _DESK_KEYS,
     MARKETS: _MARKET_KEYS,
+    QUALITY: _QUALITY_KEYS,
 }
 """The keys in the footer of each view."""
 _DROPPED_FIRST: Final = ("y", "e", "f", "s", "space", "]", "a", "o", "n", "/")
@@ -66,7 +81,11 @@ OTHER_KEYS: Final = (
     KeyHelp("1-9", "", "", "switch a status on or off; 0 shows all"),
     KeyHelp("enter", "", "", "show the order in full; escape goes back"),
     KeyHelp("j k g G", "", "", "move, as do arrows, page keys, home and end"),
+    KeyHelp("O", "", "", "fill the form with the last order, to place it again"),
     KeyHelp("R", "", "", "send failed orders again as a new batch (asks first)"),
+    KeyHelp("v", "", "", "mark the order, or take its mark away; X, R and e are for marked ones"),
+    KeyHelp("V", "", "", "take all marks away"),
+    KeyHelp("u", "", "", "open the signature in an explorer (setting `explorer`)"),
     KeyHelp("F", "", "", "failures grouped by reason"),
     KeyHelp("l", "", "", "show or hide the log"),
     KeyHelp("m", "", "", "give the mouse to the terminal, to select text; again to take it back"),

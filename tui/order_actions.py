@@ -10,10 +10,14 @@ from textual.app import App
 from tui.cancellation import Cancellation
 from tui.model.orders import Order
 from tui.model.plan.amendment import explain_refusal
-from tui.model.plan.resubmission import explain_none_sent
+from tui.model.plan.resubmission import (
+    explain_hopeless,
+    explain_none_sent,
+    list_left_out,
+)
 from tui.output.export import describe_field
 from tui.screens.amend import AmendScreen
-from tui.screens.cancel import CancelScreen
+from tui.screens.cancel import CancelScope, CancelScreen
 from tui.screens.export import ExportScreen
 from tui.screens.failure_reasons import FailureReasonsScreen
 from tui.screens.main import MainScreen
@@ -21,11 +25,15 @@ from tui.screens.order import OrderScreen
 from tui.screens.resubmit import ResubmitScreen
 from tui.session import Session
 from tui.text.views import MARKETS, ORDER_VIEWS
+from tui.views.batches import BatchesPane
 
 _ORDER_ACTIONS: Final = frozenset(
-    {"open", "copy", "export", "resubmit", "cancel", "cancel_shown", "amend", "failed", "step"}
+    {
+        *("open", "copy", "explore", "export", "resubmit", "cancel", "cancel_shown", "amend"),
+        *("failed", "step"),
+    }
 )
-_SINGLE_ACTIONS: Final = frozenset({"open", "copy", "cancel", "amend"})
+_SINGLE_ACTIONS: Final = frozenset({"open", "copy", "explore", "cancel", "amend"})
 """What acts on one order, which may be chosen in a market too."""
 
 
@@ -81,15 +89,17 @@ class OrderActions(App[None]):
             self.notify(f"copied {shown}", timeout=2, markup=False)
 
     def action_export(self) -> None:
-        """Open the dialog that exports the filtered orders."""
-        self.push_screen(ExportScreen(self.session, self.session.view.list_displayed()))
+        """Open the dialog that exports the marked orders, or all that are shown."""
+        self.push_screen(ExportScreen(self.session, self._list_meant()))
+
+    def _list_meant(self) -> list[Order]:
+        """The marked orders; without marks all that are shown."""
+        return list(self.session.marked.values()) or self.session.view.list_displayed()
 
     def action_resubmit(self) -> None:
         """Open the dialog that resubmits failed orders."""
-        failures = [
-            order for order in self.session.view.list_displayed() if order.status == "failed"
-        ]
-        selected = self.session.selected_order
+        failures = [order for order in self._list_meant() if order.status == "failed"]
+        selected = None if self.session.marked else self.session.selected_order
         chosen = selected if selected is not None and selected.status == "failed" else None
         if refusal := explain_none_sent(chosen, failures):
             self.notify(refusal, timeout=5, markup=False)
@@ -106,7 +116,7 @@ class OrderActions(App[None]):
             text = f"{order.short_id} is {order.status}: nothing to cancel"
             self.notify(text, timeout=2, markup=False)
         else:
-            self._ask_to_cancel([order], is_all_shown=False)
+            self._ask_to_cancel([order])
 
     def action_amend(self) -> None:
         """Open the form that changes the order at the cursor while it waits."""
@@ -120,19 +130,43 @@ class OrderActions(App[None]):
             self.push_screen(AmendScreen(self.session, order))
 
     def action_cancel_shown(self) -> None:
-        """Ask whether to cancel all open orders that pass the filter."""
+        """Ask whether to cancel the open ones of the marked orders, or of all that are shown."""
+        if marked := self.session.marked:
+            self._cancel_marked([order for order in marked.values() if not order.is_end])
+            return
         orders = self.session.view.list_open()
         if orders:
-            self._ask_to_cancel(orders, is_all_shown=True)
+            text = str(self.session.view.filter) or "none: all orders are shown"
+            self._ask_to_cancel(orders, CancelScope("shown", "filter", text))
         else:
             self.notify("no open order is shown", timeout=2)
 
-    def _ask_to_cancel(self, orders: Sequence[Order], *, is_all_shown: bool) -> None:
+    def _cancel_marked(self, orders: Sequence[Order]) -> None:
+        count = len(self.session.marked)
+        if orders:
+            scope = CancelScope("marked", "marked", f"{count:,} orders, {len(orders):,} open")
+            self._ask_to_cancel(orders, scope)
+        else:
+            self.notify(f"none of the {count:,} marked orders is open: V unmarks", timeout=3)
+
+    def action_explore(self) -> None:
+        """Open the signature of the order at the cursor in an explorer."""
+        order, pattern = self.session.selected_order, self.session.settings.explorer
+        if order is None or order.tx_hash is None:
+            self.notify("no signature: nothing was signed yet", timeout=2)
+        elif not pattern.startswith(("https://", "http://")) or "{signature}" not in pattern:
+            self.notify("the setting `explorer` needs an address with {signature}", timeout=5)
+        else:
+            address = pattern.replace("{signature}", order.tx_hash)
+            self.open_url(address)
+            self.notify(f"opening {address}", timeout=5, markup=False)
+
+    def _ask_to_cancel(self, orders: Sequence[Order], scope: CancelScope | None = None) -> None:
         def answer(is_yes: bool | None) -> None:
             if is_yes:
                 Cancellation(self, self.session, orders).start()
 
-        self.push_screen(CancelScreen(self.session, orders, is_all_shown=is_all_shown), answer)
+        self.push_screen(CancelScreen(self.session, orders, scope), answer)
 
     def action_reasons(self) -> None:
         """Show the failures grouped by reason; choosing one filters by it."""
@@ -142,3 +176,31 @@ class OrderActions(App[None]):
     def _filter_by_reason(self, code: str | None) -> None:
         if code:
             self.main.action_set_filter(f"status:failed code:{code}")
+
+    def on_batches_pane_batch_action(self, message: BatchesPane.BatchAction) -> None:
+        """Do what was asked for with the orders of a batch."""
+        batch, orders = message.batch, message.orders
+        failures = [order for order in orders if order.status == "failed"]
+        match message.action:
+            case "show_orders":
+                self.main.action_set_filter(f"batch:{batch.short_id}")
+            case "export":
+                self.push_screen(ExportScreen(self.session, orders))
+            case "cancel":
+                self._cancel_of_batch(batch.short_id, [each for each in orders if not each.is_end])
+            case "resubmit":
+                self._resubmit_of_batch(batch.short_id, failures)
+
+    def _resubmit_of_batch(self, name: str, failures: Sequence[Order]) -> None:
+        if all(map(explain_hopeless, failures)):
+            left_out = "\n".join(list_left_out(failures, explain_hopeless))
+            text = left_out or f"no order of #{name} has failed"
+            self.notify(text, timeout=5, markup=False)
+        else:
+            self.push_screen(ResubmitScreen(self.session, None, failures, explain_hopeless))
+
+    def _cancel_of_batch(self, name: str, orders: Sequence[Order]) -> None:
+        if orders:
+            self._ask_to_cancel(orders, CancelScope("of a batch", "batch", f"#{name}"))
+        else:
+            self.notify(f"no order of #{name} is open", timeout=2, markup=False)

@@ -14,6 +14,7 @@ from tui.connection.recording import Recorder
 from tui.connection.source import MessageSource
 from tui.model.balances import BalanceDifference, add_up_differences
 from tui.model.desk.market import MarketChoice
+from tui.model.desk.quality import QualityChoice
 from tui.model.messages import Message, Note
 from tui.model.model import Model
 from tui.model.orders import Order
@@ -49,6 +50,9 @@ class Session:
     recorder: Recorder | None = None
     shown_view: str = ORDERS
     market: MarketChoice = field(default_factory=MarketChoice)
+    quality: QualityChoice = field(default_factory=QualityChoice)
+    marked: dict[str, Order] = field(default_factory=dict)
+    """The orders that the user has marked, by id."""
     view_changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set for those that wait for it when something else is looked at."""
     model: Model = field(default_factory=Model)

@@ -21,6 +21,9 @@ ASK_ABOVE = 150_000
 So are those that sell a share of the wallet: it may be worth more.
 """
 
+EXPLORER = "https://explorer.solana.com/tx/{signature}"
+"""The address at which a transaction is shown."""
+
 BatchForm = dict[str, str]
 """The text of each field of the batch builder, by field name."""
 
@@ -36,6 +39,8 @@ class Settings:
 
     ``columns``: optional columns shown. ``ask_above``: in USDC; orders that sell more than this
     together, or a share of the wallet, are placed once it was asked for twice.
+    ``export_folder``: where exports go; empty is the user's data folder. ``explorer``: the address
+    of a transaction, with ``{signature}``. ``last_order``: the form of the last single order.
     ``seen_differences``: until when differences of a balance were dismissed, by wallet and token.
     """
 
@@ -47,6 +52,16 @@ class Settings:
     presets: dict[str, BatchForm] = field(default_factory=dict)
     ask_above: int = ASK_ABOVE
     seen_differences: dict[str, str] = field(default_factory=dict)
+    export_folder: str = ""
+    explorer: str = EXPLORER
+    last_order: BatchForm = field(default_factory=dict)
+
+    @property
+    def export_path(self) -> Path:
+        """The folder that exports go to."""
+        if self.export_folder.strip():
+            return Path(self.export_folder.strip()).expanduser()
+        return platformdirs.user_data_path("order-engine", appauthor=False) / "exports"
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -68,6 +83,7 @@ class Settings:
         settings.columns = [name for name in settings.columns if isinstance(name, str)]
         settings.seen_differences = _to_form(settings.seen_differences)
         settings.last_batch = _to_form(settings.last_batch)
+        settings.last_order = _to_form(settings.last_order)
         settings.presets = {
             str(name): _to_form(form)
             for name, form in list(settings.presets.items())[:PRESETS_MAX]

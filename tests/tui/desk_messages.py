@@ -9,7 +9,7 @@ from tests.tui.waiting import waiting_messages
 from tests.tui.wire import timestamp
 from tui.connection.recording import RecordedMessage
 from tui.model.desk.wire import WireBar, WireFill, WireHolding, WirePosition
-from tui.model.messages import MarketNow, Positions, Prices
+from tui.model.messages import MarketNow, Positions, Prices, Report
 
 BARS = 90
 MISSING_BARS = range(40, 50)
@@ -152,3 +152,36 @@ def market_messages() -> list[RecordedMessage]:
 
 _BOUGHT = ("0.6841", "0.6832", "0.6820")
 _BIDS = ("145.9", "145.7", "145.1")
+
+
+def report_row(key: str | None, fills: int, failed: int = 0, **told: Any) -> Any:
+    return {
+        "key": key,
+        "orders": {"confirmed": fills, "failed": failed},
+        "reasons": {"min_out_not_met": failed} if failed else {},
+        "fills": fills,
+        "volume": f"{fills * 100}.5",
+        "savedValue": f"{fills}.25",
+        "slippageBps": 3,
+        "realized": "-1.5",
+        "networkFeeLamports": 5_000,
+    } | told
+
+
+def report_message(period: str = "1 h", group: str = "pair") -> Report:
+    """A report of 40 orders, and the times of 30 fills."""
+    fills = [
+        fill(second, "buy", "1", "145", sinceAcceptedMs=20 * 2**second, sinceSubmittedMs=15)
+        for second in range(10)
+    ]
+    report: Any = {
+        "reference": "USDC",
+        "rows": [report_row("SOL/USDC", 34, 4), report_row("JUP/USDC", 2, slippageBps=None)],
+        "total": report_row("all", 36, 4),
+    }
+    return Report(period, group, report, fills * 3)
+
+
+def quality_messages() -> list[RecordedMessage]:
+    messages = market_messages()
+    return [*messages, RecordedMessage(messages[-1].at_ms, report_message())]

@@ -76,8 +76,8 @@ def detail_text(order: Order, cells: int = 80, now_ms: int = START_MS) -> str:
         (STOP_LIMIT, "≤ 140 USDC per SOL", "≤140"),
         (TRAIL, "trails 2.5 %", "-2.5%"),
         (TRAIL | {"activationPrice": "155"}, "trails 2.5 % from 155 USDC per SOL", "-2.5%"),
-        ({"type": "limit", "limitPrice": "0.00002134"}, "≥ 0.00002134 USDC per SOL", "≥2.13e-5"),
-        ({"type": "limit", "limitPrice": "0.0095238095238"}, "≥ 0.009524 USDC per SOL", "≥9.52e-3"),
+        ({"type": "limit", "limitPrice": "0.00002134"}, "≥ 0.00002134 USDC per SOL", "≥0.0₄213"),
+        ({"type": "limit", "limitPrice": "0.0095238095238"}, "≥ 0.009524 USDC per SOL", "≥0.00952"),
         ({"type": "limit", "limitPrice": "123456789"}, "≥ 123,456,789 USDC per SOL", "≥123M"),
     ],
 )

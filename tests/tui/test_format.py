@@ -20,6 +20,7 @@ from tui.text.format import (
     format_price,
     parse_timestamp_ms,
     sanitize_text,
+    to_ascii,
     wrap_text,
 )
 
@@ -73,7 +74,7 @@ def test_a_duration_fits_its_column(ms: int) -> None:
         ("1460.2", "1,460.2"),
         ("123456", "123,456"),
         ("20480000", "20.48M"),
-        ("0.0004", "4.0e-4"),
+        ("0.0004", "0.0₃400"),
         ("0", "0.000"),
         ("18446744073709551615", "1.8e+19"),
     ],
@@ -95,7 +96,7 @@ def test_an_amount_and_a_price_fit_their_columns(value: Decimal) -> None:
         ("0.9134", "0.9134"),
         ("1234.5", "1,234.50"),
         ("0.00213", "0.002130"),
-        ("0.0000002019", "2.019e-7"),
+        ("0.0000002019", "0.0₆2019"),
     ],
 )
 def test_a_price_has_the_decimals_of_its_size(value: str, text: str) -> None:
@@ -158,3 +159,22 @@ def test_all_needed_columns_fit_into_eighty() -> None:
 
 def test_an_unknown_code_gets_general_advice() -> None:
     assert "R resubmits" in get_advice("never_heard_of").action
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "ascii_text"),
+    [
+        ("0.0000001998", "0.0₆1998", "1.998e-7"),
+        ("-0.0000001998", "-0.0₆1998", "-1.998e-7"),
+        ("0.00001991", "0.0₄1991", "1.991e-5"),
+        ("0.00099996", "0.001000", "0.001000"),
+        ("0.000999949", "0.0₃9999", "9.999e-4"),
+        ("0.00000000000123456", "0.0₁₁1235", "1.235e-12"),
+    ],
+)
+def test_small_prices_are_written_as_traders_read_them(
+    value: str, text: str, ascii_text: str
+) -> None:
+    assert format_price(Decimal(value)) == text
+    assert to_ascii(f"{text} x") == f"{ascii_text} x"
+    assert len(ascii_text) == len(text)

@@ -15,7 +15,7 @@ from typing import Any, Final, Self, cast
 
 import aiohttp
 
-from tui.model.desk.wire import WireBalances, WireFill, WirePositions, WirePrices
+from tui.model.desk.wire import WireBalances, WireFill, WirePositions, WirePrices, WireReport
 from tui.model.wire import (
     WireBatchEntry,
     WireEvent,
@@ -125,6 +125,10 @@ class ApiClient:
         """Fetch the newest fills of a query."""
         response = await self._request("GET", "/api/fills", query=query)
         return cast(list[WireFill], response["fills"])
+
+    async def fetch_report(self, query: Mapping[str, str]) -> WireReport:
+        """Fetch a report."""
+        return cast(WireReport, await self._request("GET", "/api/report", query=query))
 
     async def fetch_order(self, order_id: str) -> WireOrder:
         """Fetch an order as it is now."""

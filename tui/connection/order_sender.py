@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from tui.connection.client import BATCH_ORDERS_MAX, ApiClient, RequestRefused, ServerUnreachable
@@ -22,11 +23,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class RefusedOrder:
-    """An order that was not accepted, and the reason."""
+    """An order that was not accepted, and the reason; ``can_pass``: it may be accepted later."""
 
     terms: WireOrderTerms
     code: str
     reason: str
+    can_pass: bool
 
 
 @dataclass(slots=True)
@@ -45,7 +47,8 @@ class SendOutcome:
         """Add orders that were refused together or not sent because of an error."""
         code = error.code if isinstance(error, RequestRefused) else "unreachable"
         reason = error.detail if isinstance(error, RequestRefused) else str(error)
-        self.refused += [RefusedOrder(terms, code, reason) for terms in orders]
+        can_pass = not isinstance(error, RequestRefused) or _is_temporary(error.status)
+        self.refused += [RefusedOrder(terms, code, reason, can_pass) for terms in orders]
         self.retry_after_s = error.retry_after_s if isinstance(error, RequestRefused) else None
 
     @property
@@ -134,14 +137,24 @@ async def _retry_request(send: Callable[[], Awaitable[_T]]) -> _T:
 
 def _build_refused_order(terms: WireOrderTerms, problem: WireProblem) -> RefusedOrder:
     detail = problem.get("detail") or problem.get("title") or ""
-    return RefusedOrder(terms, problem.get("code", "refused"), detail)
+    can_pass = _is_temporary(problem.get("status", 0))
+    return RefusedOrder(terms, problem.get("code", "refused"), detail, can_pass)
+
+
+def _is_temporary(status: int) -> bool:
+    """Whether the same request may be accepted later: too many at a time, or a part is away."""
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def assign_client_order_ids(
     orders: Iterable[WireOrderTerms], new_id: Callable[[], str]
 ) -> list[WireOrderTerms]:
-    """Give each order a client order id: sent again on any path, it remains the same order."""
-    return [{**order, "clientOrderId": new_id()} for order in orders]
+    """Give each order a client order id: sent again on any path, it remains the same order.
+
+    The ids of what is sent as one have a name in common, by which it is one batch to its readers.
+    """
+    name = f"send-{new_id().replace('-', '')}"
+    return [{**order, "clientOrderId": f"{name}-{number}"} for number, order in enumerate(orders)]
 
 
 def build_resubmit_terms(

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from tui.model.pairs import shorten_token
 from tui.model.routes.quotes import BPS
-from tui.text.format import format_compact, format_exact, format_price
+from tui.text.format import format_compact, format_exact, format_price, format_small, to_ascii
 from tui.text.symbols import Symbols
 
 TOKEN_IN: Final = "tokenIn"  # noqa: S105 - a token of a pair
@@ -162,9 +162,9 @@ def format_awaited_short(condition: Condition, symbols: Symbols, *, is_triggered
     if value >= 1:
         texts += [f"{value:.{places}f}" for places in (4, 3, 2, 1, 0)]
     else:
-        texts += [f"{value:.{places}e}".replace("e-0", "e-") for places in (3, 2, 1, 0)]
+        texts += [format_small(value, digits) for digits in (4, 3, 2, 1)]
     short = next((text for text in texts if len(text) <= cells), format_compact(value))
-    return f"{sign}{short}"
+    return f"{sign}{to_ascii(short) if symbols.is_ascii else short}"
 
 
 def describe_then(condition: Condition) -> str:

@@ -31,6 +31,7 @@ OrderTest = Callable[[Order, int], bool]
 
 _DURATION_WORD: Final = re.compile(r"(<=|>=|<|>)(\d+(?:\.\d+)?)(ms|s|m)")
 _NUMBER_WORD: Final = re.compile(r"(amount|attempts|bps|gap|distance)(<=|>=|<|>)(-?\d+(?:\.\d+)?)")
+_COMPARED_FIELD: Final = re.compile(r"(amount|attempts|bps|gap|distance)[<>=:]")
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": lt,
     ">": gt,
@@ -45,7 +46,7 @@ _FIELDS: Final[Mapping[str, Callable[[Order], str]]] = {
     "pair": lambda order: order.pair.name.lower(),
     "side": lambda order: order.pair.side,
     "type": lambda order: order.type.lower(),
-    "batch": lambda order: (order.batch_id or "").lower(),
+    "batch": lambda order: f"{order.batch_id or ''}\n{order.batch_name or ''}".lower(),
     "code": lambda order: order.failure.code if order.failure else "",
     "force": lambda order: order.time_in_force,
     "id": lambda order: order.id,
@@ -152,6 +153,8 @@ def _parse_word(word: str) -> OrderTest:
         return _build_duration_test(match[1], Decimal(match[2]) * _UNIT_MS[match[3]])
     if match := _NUMBER_WORD.fullmatch(lower):
         return _build_number_test(match[1], match[2], Decimal(match[3]))
+    if match := _COMPARED_FIELD.match(lower):
+        raise InvalidFilter(f"{word}: write a number, as {match[1]}>10 or {match[1]}<=2.5")
     if lower[0] in "<>":
         raise InvalidFilter(f"{word}: write a time as >800ms, <2s or >1m")
     field, colon, values = lower.partition(":")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tui.model.desk.wire import WireFill, WirePositions, WirePrices, WireWallet
+from tui.model.desk.wire import WireFill, WirePositions, WirePrices, WireReport, WireWallet
 from tui.model.wire import WireDifference, WireEvent, WireOrder, WireRoute, WireStats, WireWaiting
 
 
@@ -100,6 +100,16 @@ class MarketNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """The report of a period, by a group, and the newest fills of that time."""
+
+    period: str
+    group: str
+    report: WireReport
+    fills: list[WireFill]
+
+
+@dataclass(frozen=True, slots=True)
 class ViewProblem:
     """Why a view could not be brought up to date."""
 
@@ -152,6 +162,7 @@ Message = (
     | Positions
     | Prices
     | MarketNow
+    | Report
     | ViewProblem
     | Heartbeat
     | Lost
@@ -170,6 +181,7 @@ KINDS: Final[dict[str, type[Message]]] = {
     "positions": Positions,
     "prices": Prices,
     "market_now": MarketNow,
+    "report": Report,
     "view_problem": ViewProblem,
     "heartbeat": Heartbeat,
     "lost": Lost,

@@ -21,6 +21,7 @@ from tui.model.conditions import (
     Condition,
     MetTrigger,
 )
+from tui.model.counts.batch_names import name_batch
 from tui.model.routes.route import Route, has_route
 from tui.model.step_history import AttemptFailure, StepHistory
 from tui.model.swap import Swap
@@ -36,6 +37,7 @@ class Order(Swap):
     __slots__ = (
         "attempt",
         "batch_id",
+        "batch_name",
         "client_order_id",
         "condition",
         "created_ms",
@@ -87,6 +89,7 @@ class Order(Swap):
         self.time_in_force = "gtc"
         self.expires_ms: int | None = None
         self.batch_id: str | None = None
+        self.batch_name: str | None = None
         self.client_order_id: str | None = None
         self.tx_hash: str | None = None
         self.may_land_until: int | None = None
@@ -265,6 +268,7 @@ class Order(Swap):
         batch_id = terms.get("batchId")
         self.batch_id = intern(batch_id) if batch_id else None
         self.client_order_id = terms.get("clientOrderId")
+        self.batch_name = name_batch(self.batch_id, self.client_order_id)
 
     def _load_expiry(self, terms: Mapping[str, Any]) -> None:
         self.time_in_force = intern(terms.get("timeInForce") or "gtc")

@@ -81,6 +81,7 @@ def export_orders(orders: Iterable[Order], path: Path) -> int:
     if write is None:
         raise ValueError(f"the name must end in {' or '.join('.' + suffix for suffix in FORMATS)}")
     partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
             count = write(map(order_to_record, orders), file)

@@ -89,7 +89,7 @@ def _render_execution(order: Order, context: TextContext) -> Iterator[Line]:
     received = f"{format_exact(order.amount_out)} {order.token_out[:8]}"
     place = f"in {order.leg_count} pools" if order.leg_count > 1 else f"on {order.dex}"
     yield [Span("EXECUTED  ", "title"), Span(received, "strong"), Span(f" {place}")]
-    yield [Span(f"  at {format_price(price)} {order.pair.name}")]
+    yield [Span(f"  at {format_price(price)} {order.pair.quote} per {order.pair.base}")]
     improvement_bps = order.improvement_bps
     if improvement_bps is not None:
         comparison = "better" if improvement_bps >= 0 else "worse"

@@ -82,7 +82,12 @@ def _render_chips(counts: StatusCounts, symbols: Symbols, style: _Style) -> Iter
         if count or is_chosen or is_always:
             yield _render_chip(digit, status, count, is_chosen, symbols, style)
     if style.has_all:
-        yield [Span("0 all", "muted" if counts.chosen else "chosen", "screen.all_statuses")]
+        total = _format_count(sum(counts.by_status.values()), style)
+        role = "muted" if counts.chosen else "chosen"
+        yield [
+            Span("0 ", "muted", "screen.all_statuses"),
+            Span(f"all {total}", role, "screen.all_statuses"),
+        ]
 
 
 def _render_chip(

@@ -28,7 +28,7 @@ from tui.text.symbols import Symbols
 
 _WIDE_CELLS: Final = 110
 _SPARKLINE_WIDE_CELLS: Final = 20
-_SPARKLINE_NARROW_CELLS: Final = 8
+_SPARKLINE_NARROW_CELLS: Final = 6
 _BATCH_BAR_CELLS: Final = 8
 _SHARE_BAR_CELLS: Final = 10
 _GAPS_CELLS: Final = 5
@@ -146,7 +146,7 @@ def _render_throughput(context: SummaryContext) -> list[Line]:
     word, cells = (
         ("in flight", _SPARKLINE_WIDE_CELLS)
         if context.is_wide
-        else ("fly", _SPARKLINE_NARROW_CELLS)
+        else ("in flight", _SPARKLINE_NARROW_CELLS)
     )
     ends = counters.rates.ends_per_second(now_ms, cells)
     return [

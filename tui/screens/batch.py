@@ -25,6 +25,18 @@ from tui.widgets.choice import Choice
 
 _PREVIEW_ORDERS: Final = 3
 _SINGLE_ORDER_FORM: Final[BatchForm] = {"count": "1", "pace": "0", "seed": "0", "of": "in"}
+_KEPT_FOR_SINGLE: Final = ("low", "of")
+"""What a single order begins with of the last batch; nothing that protects money is among it."""
+
+
+def _start_form(session: Session, *, is_single: bool) -> BatchForm:
+    """The values that the form begins with: those of the last batch, or of a new order."""
+    last = {**batch_plan.DEFAULTS, **session.settings.last_batch}
+    if not is_single:
+        return last
+    kept = {name: last[name] for name in _KEPT_FOR_SINGLE}
+    pair = next(iter(last["pairs"].split()), batch_plan.DEFAULTS["pairs"])
+    return {**kept, **_SINGLE_ORDER_FORM, "side": "sell", "high": kept["low"], "pairs": pair}
 
 
 class BatchScreen(FormScreen):
@@ -37,11 +49,10 @@ class BatchScreen(FormScreen):
         Binding("f5", "curl", "Copy as curl"),
     ]
 
-    def __init__(self, session: Session, *, is_single: bool = False) -> None:
-        form: BatchForm = {**batch_plan.DEFAULTS, **session.settings.last_batch}
-        if is_single:
-            sides = {"side": "sell", "high": form["low"]}
-            form |= {**_SINGLE_ORDER_FORM, **sides, "pairs": form["pairs"].split()[0]}
+    def __init__(
+        self, session: Session, *, is_single: bool = False, form: BatchForm | None = None
+    ) -> None:
+        form = {**batch_plan.DEFAULTS, **(form or _start_form(session, is_single=is_single))}
         super().__init__(session, form, is_single=is_single)
         self._preset = -1
 
@@ -120,7 +131,9 @@ class BatchScreen(FormScreen):
         plan = self.parse_form()
         if plan is None:
             return None
-        if not self._is_single:
+        if self._is_single:
+            self.session.settings.last_order = self.form_values()
+        else:
             self.session.settings.last_batch = self.form_values()
         return list(plan.generate_orders(self.quotes.find_price))
 

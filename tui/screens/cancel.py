@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -27,8 +27,16 @@ from tui.widgets.text_pane import TextPane
 _TICK_S: Final = 0.25
 
 
+class CancelScope(NamedTuple):
+    """Which orders are meant: the end of the title, and a line with its label."""
+
+    title: str
+    label: str
+    text: str
+
+
 class CancelScreen(ModalScreen[bool]):
-    """Asks whether to cancel one order, or all open ones of a filter; its result is the answer.
+    """Asks whether to cancel one order, or all that a ``scope`` has; its result is the answer.
 
     The orders change while it is open, and so does what it says of them.
     """
@@ -38,23 +46,26 @@ class CancelScreen(ModalScreen[bool]):
         Binding("y,ctrl+s", "dismiss(True)", "Cancel"),
     ]
 
-    def __init__(self, session: Session, orders: Sequence[Order], *, is_all_shown: bool) -> None:
+    def __init__(
+        self, session: Session, orders: Sequence[Order], scope: CancelScope | None = None
+    ) -> None:
         super().__init__()
         self._session = session
         self._orders = orders
-        self._is_all_shown = is_all_shown
+        self._scope = scope
         self._subject = TextPane(id="subject")
 
     def compose(self) -> ComposeResult:
         """Lay out what is cancelled, and both answers."""
         count = f"{len(self._orders):,}"
         with Vertical(id="dialog") as dialog:
-            all_shown = f"Cancel all {count} open orders shown?"
-            dialog.border_title = all_shown if self._is_all_shown else "Cancel this order?"
+            dialog.border_title = "Cancel this order?"
+            if self._scope is not None:
+                dialog.border_title = f"Cancel all {count} open orders {self._scope.title}?"
             yield self._subject
             with Horizontal(id="buttons"):
                 yield Button("Keep esc", id="keep", compact=True)
-                label = f"Cancel {count} orders y" if self._is_all_shown else "Cancel order y"
+                label = f"Cancel {count} orders y" if self._scope is not None else "Cancel order y"
                 yield Button(label, id="cancel", compact=True)
 
     def on_mount(self) -> None:
@@ -69,19 +80,19 @@ class CancelScreen(ModalScreen[bool]):
 
     def _build_lines(self) -> list[Line]:
         counts = count_open(self._orders)
-        lines = self._build_filter_lines() if self._is_all_shown else self._build_order_lines()
+        scope = self._scope
+        lines = self._build_order_lines() if scope is None else self._build_scope_lines(scope)
         note = describe_chances(counts)
-        if self._is_all_shown and (ended := len(self._orders) - counts.total()):
+        if scope is not None and (ended := len(self._orders) - counts.total()):
             note += f" {ended:,} ended meanwhile."
-        if not self._is_all_shown:
+        if scope is None:
             note += f" {describe_effects(self._orders[0], self._session.model.groups)}"
         cells = max(self._subject.size.width, 1)
         return [*lines, *([Span(line, "muted")] for line in wrap_text(note, cells))]
 
-    def _build_filter_lines(self) -> list[Line]:
-        text = sanitize_text(str(self._session.view.filter)) or "none: all orders are shown"
+    def _build_scope_lines(self, scope: CancelScope) -> list[Line]:
         return [
-            [Span("filter  ", "muted"), Span(text, "strong")],
+            [Span(f"{scope.label}  ", "muted"), Span(sanitize_text(scope.text), "strong")],
             render_counts(count_open(self._orders), self._session.symbols),
         ]
 

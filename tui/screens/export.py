@@ -44,7 +44,7 @@ class ExportScreen(ModalScreen[None]):
                 yield Choice({each: each for each in FORMATS}, FORMATS[0], id="format")
             with Horizontal(classes="row"):
                 yield Label("File", classes="title")
-                yield Input(str(Path.cwd() / name), id="path", compact=True)
+                yield Input(str(self._session.settings.export_path / name), id="path", compact=True)
             yield Label(id="outcome", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Write ^s", id="write", compact=True)

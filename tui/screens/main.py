@@ -32,7 +32,10 @@ from tui.widgets.panels import (
 _TICK_S: Final = 0.5
 _TALL_LINES: Final = 30
 _ROW_ACTIONS: Final = frozenset(
-    {"filter", "clear_filter", "sort", "reverse", "failed", "follow", "pause"}
+    {
+        *("filter", "clear_filter", "sort", "reverse", "failed", "follow", "pause"),
+        *("mark", "unmark"),
+    }
 )
 """What needs the rows of orders."""
 

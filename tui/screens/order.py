@@ -27,6 +27,7 @@ class OrderScreen(ModalScreen[None]):
         Binding("Y", "app.copy('json')", "Copy as JSON"),
         Binding("t", "app.copy('tx')", "Copy the signature"),
         Binding("p", "app.copy('pools')", "Copy the pools"),
+        Binding("u", "app.explore", "Open the signature in an explorer"),
         Binding("R", "app.resubmit", "Resubmit"),
         Binding("a,e", "app.amend", "Amend"),
         Binding("x", "app.cancel", "Cancel"),

@@ -67,7 +67,7 @@ _ROWS: Final = {
     ),
     "price_of": _Row("Price of", (("price_of", 0), "confirmed by", ("confirmations", 4), "reads")),
     "amount": _Row("Amount", (("low", 9), "to", ("high", 9))),
-    "of": _Row("Of the", (("of", 0),)),
+    "of": _Row("Amount in", (("of", 0),)),
     "slippage": _Row(
         "Slippage",
         ((SLIPPAGE, 7), (TRIGGER_SLIPPAGE, 7), "%  impact at most", ("impact", 7), "%"),

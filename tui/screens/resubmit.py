@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
 from textual.app import ComposeResult
@@ -23,13 +23,19 @@ _MINIMUM_OUT_OPTIONS = {"same": "as it was", "none": "none: the slippage alone p
 class ResubmitScreen(SubmitScreen):
     """Offers the selected failure or all of them, with their limits kept or changed.
 
-    Says which of all are left out; the selected one is none of these.
+    Says which of all are left out, as ``explain`` does; the selected one is none of these.
     """
 
-    def __init__(self, session: Session, selected: Order | None, failures: Sequence[Order]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        selected: Order | None,
+        failures: Sequence[Order],
+        explain: Callable[[Order], str] = explain_left_out,
+    ) -> None:
         super().__init__(session)
-        self._failures = [order for order in failures if not explain_left_out(order)]
-        self._left_out = list_left_out(failures)
+        self._failures = [order for order in failures if not explain(order)]
+        self._left_out = list_left_out(failures, explain)
         self._selected = [selected] if selected is not None else []
 
     def compose(self) -> ComposeResult:

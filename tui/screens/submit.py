@@ -44,6 +44,8 @@ class SubmitScreen(ModalScreen[None]):
         self.session = session
         self.quotes = QuoteService(session)
         self._is_asked = False
+        self._is_sent = False
+        """All that can pass was accepted: sent once more, it would be other orders."""
         self.answer_at_s = 0.0
         self._refused_terms: list[WireOrderTerms] = []
         self.is_busy = False
@@ -69,7 +71,7 @@ class SubmitScreen(ModalScreen[None]):
 
     def action_submit(self) -> None:
         """Send the orders, or those of the last try that were refused."""
-        if self.is_busy or monotonic() < self.answer_at_s:
+        if self.is_busy or self._is_sent or monotonic() < self.answer_at_s:
             return
         if self.session.client is None:
             self.show_message("a recording is shown: nothing can be sent")
@@ -81,7 +83,7 @@ class SubmitScreen(ModalScreen[None]):
     def discard_outcome(self) -> None:
         """Forget what was said and asked of the earlier input, and its refused orders."""
         self._refused_terms = []
-        self._is_asked = False
+        self._is_asked = self._is_sent = False
         self.answer_at_s = 0.0
         self.set_submit_label(self.submit_label)
         self.show_message()
@@ -113,9 +115,7 @@ class SubmitScreen(ModalScreen[None]):
         try:
             if not self._refused_terms and not await self.prepare():
                 return
-            orders = self._refused_terms or assign_client_order_ids(
-                self.build_orders() or (), self.session.new_id
-            )
+            orders = self._refused_terms or self._name_orders(self.build_orders() or ())
             if not orders or (not self._refused_terms and await self._must_ask(orders)):
                 return
             began_ms = self.session.source.now_ms()
@@ -132,6 +132,11 @@ class SubmitScreen(ModalScreen[None]):
             self._show_outcome(outcome, self.session.source.now_ms() - began_ms)
         finally:
             self.is_busy = False
+
+    def _name_orders(self, orders: Sequence[WireOrderTerms]) -> list[WireOrderTerms]:
+        if self.is_single and len(orders) == 1:
+            return [{**orders[0], "clientOrderId": self.session.new_id()}]
+        return assign_client_order_ids(orders, self.session.new_id)
 
     async def _must_ask(self, orders: Sequence[WireOrderTerms]) -> bool:
         """Ask once whether to place orders that sell, or may sell, more than the user's setting."""
@@ -159,14 +164,18 @@ class SubmitScreen(ModalScreen[None]):
         if not outcome.refused:
             self.dismiss()
             return
-        self._refused_terms = [each.terms for each in outcome.refused]
+        self._refused_terms = [each.terms for each in outcome.refused if each.can_pass]
         lines = [f"{outcome.accepted:,} accepted, {len(outcome.refused):,} refused"]
         for code, (number, reason) in list(outcome.refusals_by_code.items())[:_REASONS_MAX]:
             lines.append(f"{number:,} x {code}: {reason}")
         if outcome.retry_after_s is not None:
             lines.append(f"try again after {outcome.retry_after_s:.0f} s")
         self.show_message(*lines)
-        self.set_submit_label(f"Send the rest ({len(self._refused_terms):,}) ^s")
+        self._is_sent = bool(outcome.accepted) and not self._refused_terms
+        if self._refused_terms:
+            self.set_submit_label(f"Send the rest ({len(self._refused_terms):,}) ^s")
+        elif self._is_sent:
+            self.set_submit_label("Sent: esc closes")
 
     def set_submit_label(self, label: str) -> None:
         """Say on the button what it does now."""

@@ -7,6 +7,7 @@ only here, for display.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
@@ -93,7 +94,7 @@ def format_amount(value: Decimal, *, is_dollars: bool = False) -> str:
         return f"{value:,.1f}"
     if size >= Decimal("0.001") or not size:
         return f"{value:.3f}"
-    return f"{value:.1e}"
+    return format_small(value, 3)
 
 
 def describe_value(value: Decimal) -> str:
@@ -130,7 +131,40 @@ def format_price(value: Decimal) -> str:
         return f"{value:.4f}"
     if size >= Decimal("0.001"):
         return f"{value:.6f}"
-    return f"{value:.3e}" if size else "0"
+    return format_small(value, 4) if size else "0"
+
+
+def format_small(value: Decimal, digits: int) -> str:
+    """Format a number below 0.1 as traders read it: ``0.0₆1998`` has six zeros behind the point.
+
+    So many ``digits`` follow; up to two zeros are written out.
+    """
+    rounded = Decimal(f"{value:.{digits - 1}e}")
+    zeros = -rounded.adjusted() - 1
+    kept = "".join(map(str, rounded.as_tuple().digits)).ljust(digits, "0")[:digits]
+    sign = "-" if value < 0 else ""
+    if zeros < 3:
+        return f"{sign}0.{'0' * zeros}{kept}"
+    return f"{sign}0.0{str(zeros).translate(_SUBSCRIPTS)}{kept}"
+
+
+_SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_PLAIN_SMALL: Final = re.compile("0\\.0([₀-₉]+)([0-9]+)")
+
+
+def to_ascii(text: str) -> str:
+    """Write small numbers as ``1.998e-7``, in as many cells, for terminals without subscripts."""
+
+    def rewrite(match: re.Match[str]) -> str:
+        exponent = f"e-{int(match[1].translate(_DIGITS)) + 1}"
+        room = max(len(match[0]) - len(exponent), 1)
+        mantissa = f"{match[2][0]}.{match[2][1:]}"[:room].removesuffix(".")
+        return f"{mantissa}{exponent}".ljust(len(match[0]))
+
+    return _PLAIN_SMALL.sub(rewrite, text) if not text.isascii() else text
+
+
+_DIGITS: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 
 def format_bps(value: Decimal) -> str:

@@ -23,8 +23,10 @@ class View(NamedTuple):
 VIEWS: Final = (
     View(ORDERS, "Orders", "f2"),
     View(OPEN, "Open", "f3"),
+    View(BATCHES, "Batches", "f4"),
     View(POSITIONS, "Positions", "f5"),
     View(MARKETS, "Markets", "f6"),
+    View(QUALITY, "Quality", "f7"),
 )
 ORDER_VIEWS: Final = frozenset({ORDERS, OPEN})
 """The views whose rows are orders: keys that act on an order work there."""

@@ -17,6 +17,9 @@ from tui.widgets.panels import empty_table_hint
 _REBUILD_COST_FACTOR: Final = 10
 """Pause between two rebuilds, in multiples of the last one's duration: bounds their CPU share."""
 
+_REBUILD_PAUSE_MAX_S: Final = 3
+"""However long one took: the machine may have stood still."""
+
 
 class OrderListScreen(Screen[None]):
     """A screen with the table of orders; the main screen lays it out."""
@@ -31,6 +34,7 @@ class OrderListScreen(Screen[None]):
             session.symbols,
             lambda: session.server_now_ms,
             session.settings.columns,
+            session.marked,
         )
         self.filter_bar = FilterBar()
 
@@ -55,7 +59,8 @@ class OrderListScreen(Screen[None]):
         """Filter and sort all orders again, and repaint everything."""
         began_s = monotonic()
         self._session.view.rebuild(self._session.server_now_ms)
-        self._next_rebuild_s = monotonic() + _REBUILD_COST_FACTOR * (monotonic() - began_s)
+        pause_s = _REBUILD_COST_FACTOR * (monotonic() - began_s)
+        self._next_rebuild_s = monotonic() + min(pause_s, _REBUILD_PAUSE_MAX_S)
         self.order_table.set_hint(empty_table_hint(self._session))
         self.order_table.reset_rows()
         self.refresh_panels()
@@ -111,10 +116,15 @@ class OrderListScreen(Screen[None]):
 
     def on_order_table_header_clicked(self, message: OrderTable.HeaderClicked) -> None:
         """Sort by the clicked column; a second click reverses the direction."""
-        if message.column.key == self._session.view.sort_column.key:
+        self.sort_by(message.column)
+
+    def sort_by(self, column: Column) -> None:
+        """Sort by a column; the second time the other way round."""
+        self.show_orders()
+        if column.key == self._session.view.sort_column.key:
             self.action_reverse()
         else:
-            self._sort_by(message.column)
+            self._sort_by(column)
 
     def _sort_by(self, column: Column) -> None:
         self._session.view.sort_by(column, is_descending=self._session.view.is_descending)
@@ -157,3 +167,22 @@ class OrderListScreen(Screen[None]):
         else:
             view.pause(self._session.server_now_ms)
         self.rebuild()
+
+    # Marks
+
+    def action_mark(self) -> None:
+        """Mark the order at the cursor, or take its mark away, and go to the next one."""
+        order, marked = self._session.cursor.order, self._session.marked
+        if order is None:
+            return
+        if marked.pop(order.id, None) is None:
+            marked[order.id] = order
+        self.order_table.action_move(1)
+        self.order_table.restyle()
+        self.refresh_panels()
+
+    def action_unmark(self) -> None:
+        """Take all marks away."""
+        self._session.marked.clear()
+        self.order_table.restyle()
+        self.refresh_panels()

@@ -6,7 +6,7 @@ from tui.model.desk.holdings import count_open_positions
 from tui.output.desk.view_tabs import render_tabs
 from tui.session import Session
 from tui.text.symbols import FINAL_STATUSES
-from tui.text.views import MARKETS, OPEN, ORDERS, POSITIONS
+from tui.text.views import BATCHES, MARKETS, OPEN, ORDERS, POSITIONS, QUALITY
 from tui.widgets.text_pane import TextPane
 
 
@@ -30,7 +30,9 @@ def count_views(session: Session) -> dict[str, int | None]:
     positions = session.model.desk.positions
     return {
         POSITIONS: None if positions is None else count_open_positions(positions["positions"]),
+        BATCHES: len(session.model.counters.batches),
         MARKETS: len(session.model.counters.by_pair),
+        QUALITY: by_status["confirmed"],
         ORDERS: total,
         OPEN: total - sum(by_status[status] for status in FINAL_STATUSES),
     }

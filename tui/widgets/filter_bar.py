@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Label
@@ -14,7 +14,7 @@ from textual.widgets import Input, Label
 from tui.model.filters import InvalidFilter, OrderFilter, complete_filter
 
 
-class FilterBar(Horizontal):
+class FilterBar(Vertical):
     """A filter, visible while there is one; enter keeps it, escape clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,9 +43,10 @@ class FilterBar(Horizontal):
         self._error = Label(id="filter-error", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Lay out a slash, the input and its error."""
-        yield Label("/")
-        yield self._input
+        """Lay out a slash and the input, and its error in full below."""
+        with Horizontal(id="filter-line"):
+            yield Label("/")
+            yield self._input
         yield self._error
 
     def open(self) -> None:
@@ -64,10 +65,14 @@ class FilterBar(Horizontal):
         try:
             OrderFilter.parse(event.value)
         except InvalidFilter as error:
-            self._error.update(str(error))
+            self._show_error(str(error))
         else:
-            self._error.update("")
+            self._show_error("")
             self.post_message(self.Changed(event.value))
+
+    def _show_error(self, text: str) -> None:
+        self._error.update(text)
+        self._error.display = bool(text)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter and return to the rows."""

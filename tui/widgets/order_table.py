@@ -7,7 +7,7 @@ changed: the cost of a frame depends on the height of the terminal, not on the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Container, Iterable, Set
 from typing import ClassVar, Final
 
 from textual import events
@@ -64,13 +64,14 @@ class OrderTable(ScrollView, can_focus=True):
         symbols: Symbols,
         now_ms: Callable[[], int],
         optional: Iterable[str],
+        marked: Container[str] = (),
     ) -> None:
         super().__init__(id="order-table")
         self.cursor = cursor
         self.optional = tuple(optional)
         self._view = view
         self._now_ms = now_ms
-        self._rows = RowRenderer(self, symbols)
+        self._rows = RowRenderer(self, symbols, marked)
         self._hint: list[str] = []
 
     @property

@@ -196,7 +196,8 @@ def format_cursor_position(session: Session) -> str:
     following = f" {session.symbols.dot} following" if session.cursor.is_following else ""
     filtered = f" ({orders:,} in all)" if session.view.is_filtered else ""
     row = f"row {session.cursor.y + 1:,} of {rows:,}" if rows else "no rows"
-    return f"{row}{filtered}{following}"
+    marks = f"{len(session.marked):,} marked {session.symbols.dot} " if session.marked else ""
+    return f"{marks}{row}{filtered}{following}"
 
 
 def format_log_entry(session: Session, entry: LogEntry) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from rich.segment import Segment
@@ -13,7 +13,7 @@ from tui.model.orders import Order
 from tui.table.columns import Column
 from tui.table.layouts import Layout, select_columns
 from tui.table.view import OrderView
-from tui.text.format import fit_text
+from tui.text.format import fit_text, to_ascii
 from tui.text.symbols import Symbols
 from tui.widgets.theme import RoleStyles
 
@@ -26,19 +26,22 @@ TABLE_CLASSES: Final = frozenset(
         "order-table--sorted",
     }
 )
+_MARK: Final = "*"
 _CACHED_ROWS_MAX: Final = 1_000
 
 
 class RowRenderer:
     """Renders lines in the styles of a widget.
 
-    Only orders that have ended are cached: all others show a running time.
+    Only orders that have ended are cached: all others show a running time. The ids in ``marked``
+    have a mark; ``clear_cache`` after another one was marked.
     """
 
-    def __init__(self, widget: Widget, symbols: Symbols) -> None:
+    def __init__(self, widget: Widget, symbols: Symbols, marked: Container[str] = ()) -> None:
         self.columns: tuple[Column, ...] = ()
         self.is_dimmed = False
         self._symbols = symbols
+        self._marked = marked
         self._width = 0
         self._styles = RoleStyles(widget)
         self._cache: dict[tuple[Order, int, bool], Strip] = {}
@@ -92,10 +95,12 @@ class RowRenderer:
     def _render(self, order: Order, now_ms: int, *, is_cursor: bool) -> Strip:
         background = "order-table--cursor" if is_cursor else ""
         background += " order-table--dimmed" if self.is_dimmed else ""
-        marker = self._symbols.cursor if is_cursor else " "
+        marker = _MARK if order.id in self._marked else " "
+        marker = self._symbols.cursor if is_cursor else marker
         segments = [Segment(marker, self._styles.style("accent", background))]
         for column in self.columns:
             text, role, _ = column.format_cell(order, now_ms, self._symbols)
+            text = to_ascii(text) if self._symbols.is_ascii else text
             cell = fit_text(text, column.cells, is_right=column.is_right)
             segments.append(Segment(f"{cell} ", self._styles.style(role, background)))
         return Strip(segments).adjust_cell_length(self._width, self._styles.style("", background))

@@ -11,7 +11,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.text.format import Line
+from tui.text.format import Line, to_ascii
 from tui.widgets.theme import ROLE_CLASSES, RoleStyles, use_ascii_scrollbars
 
 
@@ -26,10 +26,12 @@ class TextPane(ScrollView):
         self.can_focus = can_focus
         self._lines: Sequence[Line] = ()
         self._styles = RoleStyles(self)
+        self._is_ascii = False
 
     def on_mount(self) -> None:
         """Use ASCII scrollbars on terminals that need them."""
         use_ascii_scrollbars(self)
+        self._is_ascii = self.app.has_class("-ascii")
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -50,6 +52,8 @@ class TextPane(ScrollView):
         width = self.scrollable_content_region.width
         y += self.scroll_offset.y
         line = self._lines[y] if y < len(self._lines) else []
+        if self._is_ascii:
+            line = [span._replace(text=to_ascii(span.text)) for span in line]
         segments = [Segment(span.text, self._styles.span_style(span)) for span in line]
         return Strip(segments).adjust_cell_length(width, self._styles.style(""))
 

@@ -12,15 +12,20 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from textual.app import App
-from textual.events import Key, Paste
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
-KeyEvent = Key | Paste
+from tui.widgets.terminal_answers import KeyEvent, TerminalAnswers
+
 Dispatch = Callable[[KeyEvent], Awaitable[None]]
 
 _EFFECT_TIMEOUT_S: Final = 2.0
 """The next key goes on after this long, should a widget be removed with the key in its queue."""
+
+_ANSWERS_S: Final = 5.0
+"""A terminal has answered all queries of the start after this long."""
+_HOLD_S: Final = 0.03
+"""The rest of an answer follows within this time; nobody sees a key that is so late."""
 
 _PASSES: Final = 4
 """A key's own way, and what follows from it: enter in an input has the input post a message, its
@@ -37,17 +42,44 @@ class TypedKeys:
         self._is_open = False
         self._turn = 0
         self._timeout: Timer | None = None
+        self._answers: TerminalAnswers | None = None if app.is_headless else TerminalAnswers()
+        self._hold: Timer | None = None
 
     async def open(self) -> None:
         """Begin: there is a screen that takes keys."""
         self._is_open = True
+        self._app.set_timer(_ANSWERS_S, self._expect_no_answers)
         await self._dispatch_next()
 
     async def add(self, event: KeyEvent) -> None:
-        """Dispatch a key, at once unless an earlier one is not done."""
-        self._waiting.append(event)
-        if self._timeout is None:
+        """Dispatch a key, at once unless an earlier one is not done.
+
+        At the start, what may be a terminal's answer waits until it is one, or certainly none.
+        """
+        if self._answers is None:
+            await self._queue([event])
+            return
+        if self._hold is not None:
+            self._hold.stop()
+            self._hold = None
+        await self._queue(self._answers.sort_out(event))
+        if self._answers.is_holding:
+            self._hold = self._app.set_timer(_HOLD_S, self._release)
+
+    async def _queue(self, events: list[KeyEvent]) -> None:
+        self._waiting.extend(events)
+        if self._waiting and self._timeout is None:
             await self._dispatch_next()
+
+    async def _release(self) -> None:
+        """No more comes: what was held was typed."""
+        self._hold = None
+        if self._answers is not None:
+            await self._queue(self._answers.release())
+
+    async def _expect_no_answers(self) -> None:
+        await self._release()
+        self._answers = None
 
     async def _dispatch_next(self) -> None:
         if self._timeout is not None:

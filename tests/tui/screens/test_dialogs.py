@@ -62,7 +62,7 @@ async def test_a_single_order_is_placed_outside_any_batch(api: RunningApi) -> No
         assert (order.batch_id, order.amount_in, order.token_in) == (None, "3.25", "USDC")
 
 
-async def test_what_is_refused_is_shown_and_the_rest_can_be_sent(api: RunningApi) -> None:
+async def test_what_is_refused_for_good_is_shown_and_nothing_is_sent_twice(api: RunningApi) -> None:
     async with show_live_dashboard(api.url) as pilot:
         await pilot.press("n")
         await fill_fields(pilot, count="20", pairs="SOL/USDC SOL/NOPE", of="in")
@@ -74,10 +74,13 @@ async def test_what_is_refused_is_shown_and_the_rest_can_be_sent(api: RunningApi
         assert accepted + refused == 20
         assert f"{refused} x unknown_token: " in label_text(pilot)
         label = str(pilot.app.screen.query_one("#submit", Button).label)
-        assert label == f"Send the rest ({refused}) ^s"
+        assert label == "Sent: esc closes"  # the others would be refused again
         await wait_for(pilot, lambda: label in screen_text(pilot))
         session = get_dashboard(pilot).session
         await wait_for(pilot, lambda: len(session.model.orders) == accepted)
+        await pilot.press("ctrl+s")
+        await wait_until_drawn(pilot)
+        assert len(session.model.orders) == accepted
         await fill_fields(pilot, pairs="SOL/USDC")
         assert str(pilot.app.screen.query_one("#submit", Button).label) == "Submit ^s"
 
@@ -93,6 +96,8 @@ async def test_a_rate_limit_is_shown_with_its_wait(database_url: str, redis_url:
         await wait_for(pilot, lambda: "1,000 accepted, 200 refused" in label_text(pilot))
         assert "200 x rate_limited" in label_text(pilot)
         assert "try again after" in label_text(pilot)
+        label = str(pilot.app.screen.query_one("#submit", Button).label)
+        assert label == "Send the rest (200) ^s"
 
 
 async def test_an_unreachable_server_is_reported_in_the_dialog(api_process: ApiProcess) -> None:

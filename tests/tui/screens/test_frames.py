@@ -6,7 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from tests.tui.desk_messages import market_messages
+from tests.tui.desk_messages import quality_messages
 from tests.tui.route_records import route_messages
 from tests.tui.screens.dialogs import fill_fields
 from tests.tui.sessions import (
@@ -19,6 +19,7 @@ from tests.tui.sessions import (
     screen_text,
     show_dashboard,
 )
+from tests.tui.test_batches import batch_messages
 from tests.tui.waiting import waiting_messages
 from tui.connection.recording import RecordedMessage
 from tui.model.messages import Differences
@@ -96,11 +97,12 @@ async def test_a_frame_of_orders_that_wait_is_as_it_was(
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])
-@pytest.mark.parametrize("key", ["f3", "f5", "f6"], ids=["open", "positions", "markets"])
+@pytest.mark.parametrize("key", ["f3", "f4", "f5", "f6", "f7"])
 async def test_a_frame_of_a_view_is_as_it_was(
     frame: SnapshotAssertion, size: tuple[int, int], key: str
 ) -> None:
-    async with show_dashboard(make_session(StaticSource(market_messages())), size) as pilot:
+    messages = batch_messages() if key == "f4" else quality_messages()
+    async with show_dashboard(make_session(StaticSource(messages)), size) as pilot:
         await press_keys(pilot, key)
         assert screen_text(pilot) == frame
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from tui.model.desk.market import Fill, Market, read_pools
+from tui.model.desk.quality import Quality, read_fill_times
 from tui.model.desk.wire import WirePositions, WireWallet
-from tui.model.messages import MarketNow, Message, Positions, Prices, ViewProblem
-from tui.text.views import MARKETS, POSITIONS
+from tui.model.messages import MarketNow, Message, Positions, Prices, Report, ViewProblem
+from tui.text.views import MARKETS, POSITIONS, QUALITY
 
 
 class Desk:
@@ -21,6 +22,7 @@ class Desk:
             Positions: self._on_positions,
             Prices: self._on_prices,
             MarketNow: self._on_market,
+            Report: self._on_report,
             ViewProblem: self._on_problem,
         }
 
@@ -30,6 +32,7 @@ class Desk:
         self.wallets: list[WireWallet] = []
         self.positions_at_ms = 0
         self.market = Market()
+        self.quality = Quality()
         self.problems: dict[str, str] = {}
         """Why a view is not up to date, by its name."""
 
@@ -52,6 +55,11 @@ class Desk:
         if message.buy is not None:
             market.pools = read_pools(message.buy, message.sell, Decimal(message.amount))
         market.quoted_at_ms = at_ms
+
+    def _on_report(self, message: Report, at_ms: int) -> None:
+        times = read_fill_times(message.fills)
+        self.quality = Quality(message.period, message.group, message.report, times, at_ms)
+        self.problems.pop(QUALITY, None)
 
     def _on_problem(self, message: ViewProblem, _at_ms: int) -> None:
         self.problems[message.view] = message.text
