@@ -20,7 +20,7 @@ import struct
 import sys
 import tempfile
 import termios
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from time import monotonic
@@ -33,6 +33,19 @@ from tui_bench_server import LoadProfile, run_server
 ROOT = Path(__file__).parent.parent
 COLUMNS, LINES = 120, 40
 WARM_UP_S = 2
+FIRST_ROW = 6
+"""The line of the first row, below the summary, the tabs and the titles."""
+VIEW_KEYS = {
+    "orders": b"\x1bOQ",
+    "open": b"\x1bOR",
+    "batches": b"\x1bOS",
+    "positions": b"\x1b[15~",
+    "markets": b"\x1b[17~",
+    "quality": b"\x1b[18~",
+}
+"""What a terminal sends for F2 to F7."""
+VIEWS_WITH_ROWS = frozenset({"orders", "open"})
+"""Where the time from a key to the cursor's next row is measured."""
 _CURSOR = re.compile(r"\x1b\[(\d+);1H(?:\x1b\[[0-9;]*m)*▶")
 
 
@@ -41,6 +54,7 @@ class BenchResult:
     """The measurements of one run."""
 
     load: LoadProfile
+    view: str
     cpu: float
     frames: float
     keys_ms: list[float]
@@ -100,6 +114,11 @@ class DashboardTerminal:
             await self._live_shown.wait()
         await asyncio.sleep(WARM_UP_S)
 
+    async def show_view(self, view: str) -> None:
+        """Show a view, and wait until it has settled."""
+        os.write(self.fd, VIEW_KEYS[view])
+        await asyncio.sleep(WARM_UP_S)
+
     async def close(self) -> None:
         """Quit the dashboard and wait for its process."""
         os.write(self.fd, b"q")
@@ -108,23 +127,25 @@ class DashboardTerminal:
         os.close(self.fd)
 
 
-async def measure(load: LoadProfile, seconds: float) -> BenchResult:
-    """Run the dashboard under a load and measure it."""
+async def measure(load: LoadProfile, view: str, seconds: float) -> BenchResult:
+    """Run the dashboard under a load and measure it while a view is shown."""
     with tempfile.TemporaryDirectory() as home:
         async with run_server(load) as url:
             terminal = DashboardTerminal(url, home)
             process = psutil.Process(terminal.pid)
             await terminal.wait_until_loaded()
+            await terminal.show_view(view)
             began_s, frames, cpu, sent = monotonic(), terminal.frames, _cpu_s(process), load.sent
             keys_ms: list[float] = []
-            steps = cycle([(b"j", 6), (b"k", 5)])
+            steps = cycle([(b"j", FIRST_ROW + 1), (b"k", FIRST_ROW)])
             while monotonic() - began_s < seconds:
-                if load.rate:
+                if load.rate and view in VIEWS_WITH_ROWS:
                     keys_ms.append(await terminal.press(*next(steps)))
                 await asyncio.sleep(0.2)
             duration_s = monotonic() - began_s
             result = BenchResult(
                 load,
+                view,
                 (_cpu_s(process) - cpu) / duration_s,
                 (terminal.frames - frames) / duration_s,
                 sorted(keys_ms),
@@ -143,12 +164,23 @@ def _cpu_s(process: psutil.Process) -> float:
 def build_table(results: list[BenchResult]) -> Table:
     """Build a table of the results."""
     table = Table(title=f"the dashboard in {COLUMNS}x{LINES}")
-    for title in ("load", "rows", "events/s", "CPU", "frames/s", "key p50", "key p95", "memory"):
-        table.add_column(title, justify="left" if title == "load" else "right")
+    for title in (
+        "load",
+        "view",
+        "rows",
+        "events/s",
+        "CPU",
+        "frames/s",
+        "key p50",
+        "key p95",
+        "memory",
+    ):
+        table.add_column(title, justify="left" if title in {"load", "view"} else "right")
     for each in results:
         keys = each.keys_ms
         table.add_row(
             each.load.name if each.load.rate else "idle",
+            each.view,
             f"{each.load.rows:,}",
             f"{each.events:,.0f}",
             f"{each.cpu:.1%}",
@@ -170,6 +202,7 @@ async def main() -> None:
     parser.add_argument("--rates", type=int, nargs="*", default=[500, 5_000])
     parser.add_argument("--loads", nargs="*", default=["updates", "arrivals"])
     parser.add_argument("--pools", type=int, default=0, help="pools of each route; 0: exchanges")
+    parser.add_argument("--views", nargs="*", default=["orders"], choices=list(VIEW_KEYS))
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     loads = [LoadProfile("idle", max(options.rows), 0, options.pools)]
@@ -179,7 +212,11 @@ async def main() -> None:
         for rows in options.rows
         for rate in options.rates
     ]
-    results = [await measure(load, options.seconds) for load in loads]
+    results = [
+        await measure(replace(load), view, options.seconds)
+        for load in loads
+        for view in options.views
+    ]
     if options.json:
         print(json.dumps([asdict(each) for each in results]))
     else:

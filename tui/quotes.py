@@ -37,17 +37,21 @@ class QuoteService:
     async def load_prices(self, plan: BatchPlan) -> str:
         """Load the missing prices of a plan; returns the error, or an empty string on success."""
         client = self._session.client
-        missing = [name for name in plan.pairs if self.find_price(name) is None]
-        if client is None or not plan.is_in_base:
+        if client is None:
             return ""
-        for name in missing:
+        for name in plan.needed_prices:
+            if self.find_price(name) is not None:
+                continue
             base, quote = split_pair(name, "sell")
-            terms = WireOrderTerms(tokenIn=base, tokenOut=quote, amount=f"{plan.high:f}")
+            sold, received = (quote, base) if plan.unit == "value" else (base, quote)
+            terms = WireOrderTerms(tokenIn=sold, tokenOut=received, amount=f"{plan.high:f}")
             try:
-                route = await client.fetch_route(terms)
+                amount_out = _get_amount_out(await client.fetch_route(terms))
             except (RequestRefused, ServerUnreachable) as error:
                 return f"no price of {name}: {error}"
-            self._quoted_prices[name] = _get_amount_out(route) / plan.high
+            is_sale = sold == base
+            price = amount_out / plan.high if is_sale else plan.high / (amount_out or 1)
+            self._quoted_prices[name] = price
         return ""
 
     def find_value(self, orders: Iterable[WireOrderTerms]) -> Decimal | None:

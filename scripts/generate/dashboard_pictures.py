@@ -31,6 +31,8 @@ from tui.text.symbols import UNICODE
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "tui" / "recordings" / "demo.jsonl.gz"
+DESK = ROOT / "tests" / "tui" / "recordings" / "desk.jsonl.gz"
+"""Two minutes of orders of many types, while the market was looked at."""
 FROZEN_AT_MS = 10_250
 SETTLE_S = 1.2
 _KEYS_TO_RETRY = ["j"] * 13
@@ -45,17 +47,28 @@ PICTURES = {
     "dashboard-order": ((80, 24), "order-engine-dark", [*_KEYS_TO_RETRY, "enter"]),
 }
 """A name for each picture: the size of the terminal, the theme, and the keys that are pressed."""
+DESK_PICTURES = {
+    "dashboard-markets": ((120, 40), "order-engine-dark", ["f6", "j", "j"]),
+    "dashboard-open": ((80, 24), "order-engine-dark", ["f3"]),
+    "dashboard-positions": ((80, 24), "order-engine-dark", ["f5"]),
+    "dashboard-quality": ((80, 24), "order-engine-dark", ["f7"]),
+}
+"""Pictures of the end of ``DESK``."""
 
 
 class FrozenRecording:
-    """A message source with the start of a recording, whose clock stands still at its end."""
+    """A message source with the start of a recording, whose clock stands still at its end.
 
-    def __init__(self, path: Path, after_ms: int) -> None:
+    Without ``after_ms`` it has all of it, and no orders but its own.
+    """
+
+    def __init__(self, path: Path, after_ms: int | None) -> None:
         messages = list(read_recording(path))
+        if after_ms is None:
+            self._at_ms, self._messages = messages[-1].at_ms, messages
+            return
         self._at_ms = messages[0].at_ms + after_ms
-        self._messages: list[RecordedMessage] = [
-            each for each in messages if each.at_ms <= self._at_ms
-        ]
+        self._messages = [each for each in messages if each.at_ms <= self._at_ms]
         self._messages += build_waiting_messages(self._at_ms, _find_newest_id(self._messages))
 
     def now_ms(self) -> int:
@@ -116,16 +129,22 @@ def main() -> None:
     """Render the selected pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
-    parser.add_argument("names", nargs="*", help=f"which: {', '.join(PICTURES)}; all by default")
+    parser.add_argument(
+        "names", nargs="*", help=f"which: {', '.join((*PICTURES, *DESK_PICTURES))}; all by default"
+    )
     parser.add_argument("--recording", type=Path, default=RECORDING)
     parser.add_argument("--moment-ms", type=int, default=FROZEN_AT_MS, help="how far it is played")
     parser.add_argument("--svg-only", action="store_true", help="make no PNG")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     chromium = None if options.svg_only else shutil.which("chromium")
-    for name in options.names or PICTURES:
-        size, theme, keys = PICTURES[name]
-        source = FrozenRecording(options.recording, options.moment_ms)
+    for name in options.names or (*PICTURES, *DESK_PICTURES):
+        if name in DESK_PICTURES:
+            size, theme, keys = DESK_PICTURES[name]
+            source = FrozenRecording(DESK, None)
+        else:
+            size, theme, keys = PICTURES[name]
+            source = FrozenRecording(options.recording, options.moment_ms)
         svg = asyncio.run(render_svg(source, size, theme, keys))
         path = options.folder / f"{name}.svg"
         path.write_text(svg, encoding="utf-8")

@@ -105,7 +105,7 @@ def test_both_quotes_are_shown_with_the_winner_marked() -> None:
 def test_an_executed_order_says_how_it_compares_with_its_quote() -> None:
     text = render_events(*order_events(1))
     assert "EXECUTED  100.9 USDC on meteora" in text
-    assert "  at 100.9000 SOL/USDC" in text
+    assert "  at 100.9000 USDC per SOL" in text
     assert "  9.9 bps worse than its quote" in text
 
 

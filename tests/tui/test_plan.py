@@ -63,6 +63,20 @@ def test_amounts_of_the_base_token_are_the_same_on_both_sides() -> None:
     assert {order["amount"] for order in orders if order["tokenIn"] == "USDC"} == {"1425.00"}
 
 
+def test_amounts_of_all_pairs_are_worth_the_same_if_they_are_given_in_usdc() -> None:
+    prices = {"SOL/USDC": Decimal("142.5"), "BONK/USDC": Decimal("0.00002134")}
+    form = DEFAULTS | {"count": "60", "pairs": "SOL/USDC BONK/SOL", "of": "value"}
+    batch = plan.parse_form(form | {"low": "50", "high": "50"}, NOW_MS)
+    assert batch.needed_prices == ["SOL/USDC", "BONK/USDC"]
+    amounts = {
+        order["tokenIn"]: Decimal(order["amount"]) for order in batch.generate_orders(prices.get)
+    }
+    assert amounts == {"USDC": 50, "SOL": Decimal("0.3508"), "BONK": 2_343_017}
+    with pytest.raises(InvalidPlan) as error:
+        list(batch.generate_orders({"SOL/USDC": Decimal(1)}.get))
+    assert "no price of BONK/USDC" in error.value.errors["of"]
+
+
 def test_a_buy_in_the_base_token_needs_a_price() -> None:
     with pytest.raises(InvalidPlan, match="no price of RAY/USDC"):
         generate_orders(pairs="RAY/USDC", side="buy")

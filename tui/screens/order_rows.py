@@ -28,7 +28,7 @@ _CHOICES: Final = {
     "pace": batch_plan.PACES,
     "side": {each: each for each in batch_plan.SIDES},
     "type": {each: each for each in condition_plan.TYPES},
-    "of": {"base": "base token", "in": "token in"},
+    "of": {"base": "base token", "in": "token in", "value": "USDC worth"},
     "price_of": condition_plan.PRICES_OF,
     "then": {each: each for each in condition_plan.THEN},
     "profit_then": {each: each for each in condition_plan.THEN},

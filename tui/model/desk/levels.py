@@ -1,4 +1,4 @@
-"""The prices of open orders on a chart, in quote tokens for one base token."""
+"""The prices of orders that wait, on a chart, in quote tokens for one base token."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tui.model.conditions import TOKEN_IN, compute_trail_trigger
-from tui.model.orders import Order
+from tui.model.orders import WAITING, Order
 from tui.model.pairs import PairTokens
 
 
 class Level(NamedTuple):
-    """The price at which an open order stands; ``None`` if it has none.
+    """The price at which an order stands that waits; ``None`` if it has none.
 
     ``follows`` is the mark that a trailing stop follows.
     """
@@ -23,13 +23,16 @@ class Level(NamedTuple):
 
 
 def list_levels(orders: Iterable[Order], pair: PairTokens) -> list[Level]:
-    """The open orders of a pair, those with the highest prices first, those without at the end."""
+    """The orders of a pair that wait, those with the highest prices first, and last those without.
+
+    What is in flight stands at no price.
+    """
     levels = [_find_level(order, pair) for order in orders if _is_of(order, pair)]
     return sorted(levels, key=lambda level: (level.price is None, -(level.price or 0)))
 
 
 def _is_of(order: Order, pair: PairTokens) -> bool:
-    return not order.is_end and {order.token_in, order.token_out} == set(pair)
+    return order.status == WAITING and {order.token_in, order.token_out} == {*pair}
 
 
 def _find_level(order: Order, pair: PairTokens) -> Level:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,13 @@ from typing import Final
 
 from tui.model.conditions import OCO, SNIPER
 from tui.model.pairs import shorten_token, split_pair
+from tui.model.plan.amounts import (
+    DECIMALS_MAX,
+    PriceLookup,
+    convert_from_value,
+    convert_to_quote,
+    name_value_pair,
+)
 from tui.model.plan.condition_plan import (
     CONDITION_DEFAULTS,
     TRIGGER_SLIPPAGE,
@@ -35,7 +42,6 @@ from tui.settings import BatchForm
 from tui.text.format import format_amount
 
 COUNT_MAX: Final = 10_000
-_DECIMALS_MAX: Final = 5
 _CURL_ORDERS_MAX: Final = 100
 _TOTALS_MAX: Final = 3
 _HUNDRED: Final = Decimal(100)
@@ -43,6 +49,7 @@ _IMPACT_MIN: Final = Decimal("0.01")
 
 SHARE_SAMPLE: Final = Decimal(1)
 """The amount that stands for a share where a price is asked for."""
+UNITS: Final = ("base", "in", "value")
 SIDES: Final = ("mixed", "buy", "sell")
 PACES: Final = {"0": "all at once", "10": "10 a second", "100": "100 a second"}
 
@@ -70,18 +77,19 @@ PRESETS: Final[Mapping[str, BatchForm]] = {
     "a hundred": DEFAULTS,
     "a few": DEFAULTS | {"count": "10"},
     "load test": DEFAULTS | {"count": "5000", "low": "0.1", "high": "2"},
-    "three pairs": DEFAULTS | {"pairs": "SOL/USDC JUP/USDC BONK/USDC", "of": "in", "count": "300"},
+    "three pairs": DEFAULTS
+    | {"pairs": "SOL/USDC JUP/USDC BONK/USDC", "of": "value", "count": "300"},
     "tight slippage": DEFAULTS | {"slippage": "0.01"},
 }
 """Predefined forms, by name."""
 
-PriceLookup = Callable[[str], Decimal | None]
-"""Returns the last known price of a pair, in quote tokens for one base token."""
-
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """The parameters of a batch. ``is_in_base``: amounts are in the base token on both sides.
+    """The parameters of a batch.
+
+    ``unit``: amounts are of the token ``in``, of the ``base`` token on both sides, or in USDC
+    (``value``).
 
     With a ``share`` each order sells that of what the wallet holds once it triggers.
     """
@@ -96,7 +104,7 @@ class BatchPlan:
     sniping: GuardPlan | None
     low: Decimal
     high: Decimal
-    is_in_base: bool
+    unit: str
     slippage_bps: int | None
     max_impact_bps: int | None
     minimum: Decimal | None
@@ -113,6 +121,15 @@ class BatchPlan:
             yield from self._build_orders(random, find_price, label=str(number))
 
     @property
+    def needed_prices(self) -> list[str]:
+        """The pairs whose prices the amounts need."""
+        if self.unit == "base":
+            return list(self.pairs)
+        tokens = (token for name in self.pairs for token in split_pair(name, "sell"))
+        names = map(name_value_pair, dict.fromkeys(tokens)) if self.unit == "value" else ()
+        return [name for name in names if name is not None]
+
+    @property
     def total(self) -> int:
         """The number of orders: an OCO is two."""
         return 2 * self.count if self.type == OCO else self.count
@@ -124,8 +141,10 @@ class BatchPlan:
         side = random.choice(("buy", "sell")) if self.side == "mixed" else self.side
         token_in, token_out = split_pair(name, side)
         amount = self._draw_amount(random)
-        if self.is_in_base and side == "buy":
-            amount = _convert_to_quote(amount, name, find_price)
+        if self.unit == "value":
+            amount = convert_from_value(amount, token_in, find_price)
+        elif self.unit == "base" and side == "buy":
+            amount = convert_to_quote(amount, name, find_price)
         terms = WireOrderTerms(
             tokenIn=token_in,
             tokenOut=token_out,
@@ -172,7 +191,7 @@ def parse_form(
     """
     reader = FormReader(form, DEFAULTS)
     order_type = reader.read_choice("type", TYPES)
-    places = _DECIMALS_MAX if decimals is None else decimals
+    places = DECIMALS_MAX if decimals is None else decimals
     share = _read_share(reader, order_type)
     low, high = _read_amounts(reader, places) if share is None else (SHARE_SAMPLE, SHARE_SAMPLE)
     time_in_force, expires_at = read_time_in_force(reader, order_type, now_ms)
@@ -188,7 +207,7 @@ def parse_form(
         sniping=sniping,
         low=low,
         high=high,
-        is_in_base=reader.read_choice("of", ("base", "in")) == "base" and not (sniping or share),
+        unit="in" if sniping or share else reader.read_choice("of", UNITS),
         slippage_bps=_read_slippage(reader, order_type, is_needed=needs_slippage),
         max_impact_bps=reader.read_bps("impact", _IMPACT_MIN, _HUNDRED, is_optional=True),
         minimum=reader.read_decimal("minimum", is_optional=True)
@@ -278,15 +297,4 @@ def build_curl_command(url: str, orders: Sequence[WireOrderTerms], key: str) -> 
 
 def _choose_decimals(high: Decimal) -> int:
     """Return the decimals for amounts up to ``high``: enough for a thousand different ones."""
-    return max(0, min(3 - high.adjusted(), _DECIMALS_MAX)) if high < 1_000 else 0
-
-
-def _convert_to_quote(amount: Decimal, name: str, find_price: PriceLookup) -> Decimal:
-    price = find_price(name)
-    if price is None:
-        raise InvalidPlan(
-            {"of": f"no price of {name} is known yet: choose amounts of the token in"}
-        )
-    value = amount * price
-    step = Decimal(1).scaleb(-max(2, min(3 - value.adjusted(), _DECIMALS_MAX)))
-    return max(value.quantize(step), step)
+    return max(0, min(3 - high.adjusted(), DECIMALS_MAX)) if high < 1_000 else 0

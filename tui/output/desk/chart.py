@@ -83,9 +83,9 @@ def render_chart(context: ChartContext) -> list[Line]:
     lines = context.lines - 1
     scale = _Scale(_list_prices(context, bars), lines)
     canvas = Canvas(context.width, lines, is_ascii=context.symbols.is_ascii)
-    _draw_levels(canvas, scale, context)
     _draw_bars(canvas, scale, bars, context)
     _draw_fills(canvas, scale, context)
+    _draw_levels(canvas, scale, context)  # their names are above all else
     last = bars[max(bars)].close
     rows = [
         [*canvas.render(line, "spark"), _render_price(line, scale, last)] for line in range(lines)

@@ -211,7 +211,7 @@ def _render_pool(pool: PoolPrices, symbols: Symbols) -> Line:
 def _render_orders(context: MarketContext, room: int, cells: int) -> Iterator[Line]:
     """The open orders of the pair, around the one at the cursor."""
     levels = context.levels
-    yield [Span(f" OPEN {len(levels):,}", "title"), Span("   j k choose one", "muted")]
+    yield [Span(f" WAITING {len(levels):,}", "title"), Span("   j k choose one", "muted")]
     ids = [level.order.id for level in levels]
     at = ids.index(context.choice.order_id) if context.choice.order_id in ids else 0
     first = max(min(at - room // 2, len(levels) - room), 0)
@@ -227,7 +227,7 @@ def _render_order(context: MarketContext, level: Level) -> Line:
     price = symbols.dot if level.price is None else format_price(level.price)
     unit = order.pair.base if order.pair.side == "sell" else order.pair.quote
     text = (
-        f"{marker}{TYPE_LABELS.get(order.type, order.type)} {order.pair.side:<4} "
+        f"{marker}{TYPE_LABELS.get(order.type, order.type):<3} {order.pair.side:<4} "
         f"{format_amount(Decimal(order.amount_in)):>7} {unit[:4]:<4} {price:>9} "
     )
     line = [Span(text, role, action)]

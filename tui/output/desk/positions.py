@@ -105,17 +105,17 @@ class _Columns:
     def build(self) -> tuple[GridColumn[Holding], ...]:
         return (
             GridColumn("Token", _TOKEN_CELLS, self._token, 0, is_left=True),
-            GridColumn("Held", 9, lambda row: self._amount(row.held), 0),
+            GridColumn("Held", 8, lambda row: self._amount(row.held), 0),
             GridColumn("reserved", 8, lambda row: self._amount(row.reserved), 2),
-            GridColumn("free", 9, lambda row: self._amount(row.free), 8),
-            GridColumn("Position", 9, lambda row: self._told(row, "amount"), 0),
-            GridColumn("avg cost", 9, lambda row: self._price(row, "averageCost"), 1),
-            GridColumn("now", 9, lambda row: self._price(row, "price"), 1),
-            GridColumn("age", 5, self._age, 4),
+            GridColumn("free", 8, lambda row: self._amount(row.free), 8),
+            GridColumn("Position", 8, lambda row: self._told(row, "amount"), 0),
+            GridColumn("avg cost", 8, lambda row: self._price(row, "averageCost"), 1),
+            GridColumn("now", 8, lambda row: self._price(row, "price"), 1),
+            GridColumn("age", 5, self._age, 2),
             GridColumn("cost", 10, lambda row: self._told(row, "cost"), 7),
             GridColumn("value", 10, lambda row: self._told(row, "value"), 6),
-            GridColumn("unreal.", 9, lambda row: self._gain(row, "unrealized"), 3),
-            GridColumn("realised", 9, lambda row: self._gain(row, "realized"), 3),
+            GridColumn("unreal.", 8, lambda row: self._gain(row, "unrealized"), 3),
+            GridColumn("realised", 8, lambda row: self._gain(row, "realized"), 3),
             GridColumn("fills", 6, self._fills, 9),
         )
 

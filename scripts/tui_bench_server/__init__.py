@@ -14,6 +14,8 @@ from time import monotonic, time_ns
 
 from aiohttp import ClientConnectionResetError, web
 
+from tui_bench_server.views import add_view_routes
+
 FRAME_S = 0.05
 _ORDERS_BETWEEN_TRANSITIONS = 200
 """How many newer orders are created between two transitions of one order."""
@@ -233,6 +235,7 @@ def build_app(load: LoadProfile) -> web.Application:
     app.router.add_get("/api/orders", list_orders)
     app.router.add_get("/api/stats", stats)
     app.router.add_get("/api/orders/stream", stream)
+    add_view_routes(app)
     return app
 
 
