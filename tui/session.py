@@ -15,7 +15,7 @@ from tui.connection.source import MessageSource
 from tui.model.balances import BalanceDifference, add_up_differences
 from tui.model.desk.market import MarketChoice
 from tui.model.desk.quality import QualityChoice
-from tui.model.messages import Message, Note
+from tui.model.messages import Connected, Message, Note
 from tui.model.model import Model
 from tui.model.orders import Order
 from tui.settings import Settings
@@ -91,6 +91,8 @@ class Session:
 
     def handle_message(self, message: Message, at_ms: int) -> None:
         """Apply a message to the model, and record it if a recorder is open."""
+        if isinstance(message, Connected) and message.was_reset:
+            self.marked.clear()  # they are of another journal
         self.model.apply(message, at_ms)
         if self.recorder is not None:
             self._record(self.recorder, message, at_ms)

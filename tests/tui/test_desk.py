@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import asyncio
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tests.integration.apis import RunningApi
@@ -31,6 +32,7 @@ from tests.tui.sessions import (
 from tests.tui.waiting import LIMIT, PROFIT, TRAIL, waiting_messages
 from tests.tui.wire import START_MS, order_events, order_id
 from tui.connection.recording import RecordedMessage
+from tui.model.connection_state import ConnectionStatus
 from tui.model.desk.holdings import add_up_holdings, list_shortages
 from tui.model.desk.levels import list_levels
 from tui.model.desk.market import Bar, Fill, Market, MarketChoice, find_best_prices, read_pools
@@ -40,6 +42,7 @@ from tui.model.orders import Order
 from tui.model.pairs import PairTokens
 from tui.output.desk.chart import AXIS_CELLS, ChartContext, render_chart
 from tui.output.desk.positions import describe_shortage
+from tui.polls.polling import poll_while_live
 from tui.screens.cancel import CancelScreen
 from tui.text.format import join_text, line_width
 from tui.text.symbols import ASCII, UNICODE
@@ -206,6 +209,37 @@ async def test_why_a_view_is_not_up_to_date_is_told_in_it() -> None:
         source.play([RecordedMessage(source.at_ms, told)])
         await wait_until_drawn(pilot)
         assert "! the key has no scope accounts:read (forbidden)" in screen_text(pilot)
+
+
+async def test_a_click_chooses_the_order_of_a_row() -> None:
+    async with show_dashboard(make_session(StaticSource(market_messages())), WIDE) as pilot:
+        session = get_dashboard(pilot).session
+        await press_keys(pilot, "f6")
+        lines = [join_text(line) for line in get_dashboard(pilot).main.panes["markets"].lines]
+        y = next(n for n, line in enumerate(lines) if "STP sell" in line)
+        await pilot.click("#markets", offset=(lines[y].index("STP sell"), y))
+        await wait_until_drawn(pilot)
+        assert session.selected_order is not None
+        assert session.selected_order.type == "stop"
+
+
+async def test_an_answer_that_is_not_understood_ends_no_poll() -> None:
+    session = make_session(StaticSource([*market_messages()]))
+    for message in market_messages():
+        session.model.apply(message.message, message.at_ms)
+    session.model.connection.status = ConnectionStatus.LIVE
+    failures = iter([KeyError("positions"), InvalidOperation(), TypeError()])
+    is_done = asyncio.Event()
+
+    async def poll() -> None:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        is_done.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(poll_while_live(session, poll, interval_s=0.001))
+        await is_done.wait()
+        task.cancel()
 
 
 async def test_the_views_ask_a_real_api(api: RunningApi) -> None:

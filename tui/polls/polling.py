@@ -12,6 +12,8 @@ from tui.model.connection_state import ConnectionStatus
 from tui.session import Session
 
 _LIVE_CHECK_S: Final = 1
+_NOT_UNDERSTOOD: Final = (ArithmeticError, LookupError, TypeError, ValueError)
+"""What an answer leads to that another version of the engine gives."""
 
 
 async def poll_while_live(
@@ -26,7 +28,7 @@ async def poll_while_live(
     while True:
         is_live = session.model.connection.status is ConnectionStatus.LIVE
         if is_live:
-            with suppress(RequestRefused, ServerUnreachable):
+            with suppress(RequestRefused, ServerUnreachable, *_NOT_UNDERSTOOD):
                 await poll()
         wait_s = interval_s if is_live else min(_LIVE_CHECK_S, interval_s)
         with suppress(TimeoutError):

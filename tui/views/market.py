@@ -84,10 +84,11 @@ class MarketPane(DeskPane):
             self.session.market.order_id = ids[max(min(number, len(ids) - 1), 0)]
             self.paint()
 
-    def action_choose_order(self, order_id: str) -> None:
-        """Choose an open order."""
-        self.session.market.order_id = order_id
-        self.paint()
+    def action_choose_order(self, number: int) -> None:
+        """Choose the order in a row."""
+        for level in self._list_levels()[number : number + 1]:
+            self.session.market.order_id = level.order.id
+            self.paint()
 
     def _show_choice(self) -> None:
         self.session.wake_polls()

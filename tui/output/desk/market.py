@@ -161,7 +161,7 @@ def _render_best(context: MarketContext) -> Line:
     if best.spread_bps is not None:
         line += [Span("  spread ", "muted"), Span(f"{format_bps(best.spread_bps).strip()} bps")]
     if best.venues_bps is not None:
-        (first, _), (second, _) = best.by_dex[:2]
+        first, second = (sanitize_text(dex) for dex, _ in best.by_dex[:2])
         line += [
             Span(f"  {first} pays ", "muted"),
             Span(f"{format_bps(best.venues_bps).strip()} bps"),
@@ -182,7 +182,7 @@ def _render_side(context: MarketContext, lines: int) -> Iterator[Line]:
         yield [Span(f" and {len(pools) - _POOLS_MAX} more", "muted")]
     best = find_best_prices(pools)
     if best.venues_bps is not None:
-        (first, _), (second, _) = best.by_dex[:2]
+        first, second = (sanitize_text(dex) for dex, _ in best.by_dex[:2])
         text = f" {first} pays {format_bps(best.venues_bps).strip()} bps over {second}"
         yield [Span(text, "muted")]
     if best.spread_bps is not None:
@@ -201,7 +201,7 @@ def _render_pool(pool: PoolPrices, symbols: Symbols) -> Line:
     name = f"{pool.dex} {pool.program}".strip()
     spread = pool.spread_bps
     return [
-        Span(f" {fit_text(sanitize_text(name), 15)} {fit_text(pool.pool, 4)}"),
+        Span(f" {fit_text(sanitize_text(name), 15)} {fit_text(sanitize_text(pool.pool), 4)}"),
         Span(f"{_format_optional(pool.bid, symbols).text:>9}"),
         Span(f"{_format_optional(pool.ask, symbols).text:>10}"),
         Span(f"{'' if spread is None else format_bps(spread):>6}", "muted"),
@@ -215,15 +215,15 @@ def _render_orders(context: MarketContext, room: int, cells: int) -> Iterator[Li
     ids = [level.order.id for level in levels]
     at = ids.index(context.choice.order_id) if context.choice.order_id in ids else 0
     first = max(min(at - room // 2, len(levels) - room), 0)
-    for level in levels[first : first + room]:
-        yield truncate_line(_render_order(context, level), cells)
+    for number, level in enumerate(levels[first : first + room], start=first):
+        yield truncate_line(_render_order(context, level, number), cells)
 
 
-def _render_order(context: MarketContext, level: Level) -> Line:
+def _render_order(context: MarketContext, level: Level, number: int) -> Line:
     order, symbols = level.order, context.symbols
     is_lit = order.id == context.choice.order_id
     role, marker = ("accent" if is_lit else ""), symbols.cursor if is_lit else " "
-    action = f"choose_order('{order.id}')"
+    action = f"choose_order({number})"
     price = symbols.dot if level.price is None else format_price(level.price)
     unit = order.pair.base if order.pair.side == "sell" else order.pair.quote
     text = (
