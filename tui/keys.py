@@ -81,7 +81,7 @@ OTHER_KEYS: Final = (
     KeyHelp("1-9", "", "", "switch a status on or off; 0 shows all"),
     KeyHelp("enter", "", "", "show the order in full; escape goes back"),
     KeyHelp("j k g G", "", "", "move, as do arrows, page keys, home and end"),
-    KeyHelp("O", "", "", "fill the form with the last order, to place it again"),
+    KeyHelp("O .", "", "", "fill the form with the last order, to place it again"),
     KeyHelp("R", "", "", "send failed orders again as a new batch (asks first)"),
     KeyHelp("v", "", "", "mark the order, or take its mark away; X, R and e are for marked ones"),
     KeyHelp("V", "", "", "take all marks away"),

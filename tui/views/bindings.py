@@ -33,7 +33,7 @@ MAIN_BINDINGS: Final = (
     Binding("enter", "app.open", "Detail"),
     Binding("n", "app.batch", "New batch"),
     Binding("o", "app.order", "Order"),
-    Binding("O", "app.repeat_order", "Repeat the last order"),
+    Binding("O,full_stop", "app.repeat_order", "Repeat the last order"),
     Binding("u", "app.explore", "Open the signature in an explorer"),
     Binding("v", "mark", "Mark the order"),
     Binding("V", "unmark", "Remove all marks"),

@@ -117,7 +117,7 @@ async def test_the_last_order_is_repeated_with_one_key() -> None:
         await press_keys(pilot, "O")
         assert "o opens it" in notification_texts(pilot)[-1]
         session.settings.last_order = {"type": "stop", "trigger": "90", "low": "2", "side": "sell"}
-        await press_keys(pilot, "O")
+        await press_keys(pilot, "full_stop")
         assert isinstance(pilot.app.screen, BatchScreen)
         form = pilot.app.screen.form_values()
         assert [form[name] for name in ("type", "trigger", "low")] == ["stop", "90", "2"]
