@@ -92,3 +92,27 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
 def get_advice(code: str) -> Advice:
     """Return the advice for an error code; an unknown code gets the general advice."""
     return _ADVICE_BY_CODE.get(code, Advice("", _RESUBMIT))
+
+
+_REQUEST_ACTIONS: Final[Mapping[str, str]] = {
+    "unauthorized": "start again with --key-file FILE, or set ORDER_ENGINE_API_KEY",
+    "invalid_token": "start again with a token that is valid, by --key-file FILE",
+    "not_permitted": "ask whoever made the key for one with this scope",
+    "address_not_allowed": "use the key from an address that it is for",
+    "rate_limited": "wait, then send the rest",
+    "unreachable": "send the rest once the engine answers again",
+    "unknown_token": "correct the pair",
+    "reports_busy": "it is asked again in a few seconds",
+    "positions_not_ready": "they are asked for again in a few seconds",
+}
+
+
+def describe_request_problem(code: str, reason: str) -> str:
+    """Say in one line why a request was refused, and what to do if that is known."""
+    return f"{reason} ({code}){explain_next(code)}"
+
+
+def explain_next(code: str) -> str:
+    """What to do about a refused request, to stand behind its reason; empty if nobody knows."""
+    action = _REQUEST_ACTIONS.get(code)
+    return "" if action is None else f"; {action}"

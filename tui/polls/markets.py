@@ -10,9 +10,9 @@ from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused
 from tui.model.desk.market import BARS_MAX
-from tui.model.messages import MarketNow, Prices, ViewProblem
+from tui.model.messages import MarketNow, Prices
 from tui.model.wire import WireOrderTerms, WireRoute
-from tui.polls.polling import poll_while_live
+from tui.polls.polling import poll_while_live, tell_problem
 from tui.session import Session
 from tui.text.format import SECOND_MS
 from tui.text.views import MARKETS
@@ -40,7 +40,7 @@ async def follow_prices(session: Session, client: ApiClient) -> None:
         try:
             prices = await client.fetch_prices(pair.name, step_s, start_ms)
         except RequestRefused as refusal:
-            _tell_problem(session, refusal)
+            tell_problem(session, MARKETS, refusal)
             raise
         session.handle_message(Prices(prices), session.source.now_ms())
 
@@ -75,7 +75,3 @@ async def _fetch_route(
             WireOrderTerms(tokenIn=token_in, tokenOut=token_out, amount=amount)
         )
     return None
-
-
-def _tell_problem(session: Session, refusal: RequestRefused) -> None:
-    session.handle_message(ViewProblem(MARKETS, str(refusal)), session.source.now_ms())

@@ -9,6 +9,8 @@ from typing import Final
 
 from tui.connection.client import RequestRefused, ServerUnreachable
 from tui.model.connection_state import ConnectionStatus
+from tui.model.messages import ViewProblem
+from tui.output.failure_advice import describe_request_problem
 from tui.session import Session
 
 _LIVE_CHECK_S: Final = 1
@@ -34,3 +36,9 @@ async def poll_while_live(
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await session.view_changed.wait()
+
+
+def tell_problem(session: Session, view: str, refusal: RequestRefused) -> None:
+    """Show in a view why it is not up to date, and what to do."""
+    text = describe_request_problem(refusal.code, refusal.detail)
+    session.handle_message(ViewProblem(view, text), session.source.now_ms())

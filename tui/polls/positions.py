@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused
-from tui.model.messages import Positions, ViewProblem
-from tui.polls.polling import poll_while_live
+from tui.model.messages import Positions
+from tui.polls.polling import poll_while_live, tell_problem
 from tui.session import Session
 from tui.text.format import SECOND_MS
 from tui.text.views import POSITIONS
@@ -33,7 +33,7 @@ async def follow_positions(session: Session, client: ApiClient) -> None:
             positions = await client.fetch_positions()
             wallets = (await client.fetch_balances())["wallets"]
         except RequestRefused as refusal:
-            session.handle_message(ViewProblem(POSITIONS, str(refusal)), session.source.now_ms())
+            tell_problem(session, POSITIONS, refusal)
             raise
         session.handle_message(Positions(positions, wallets), session.source.now_ms())
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused
 from tui.model.desk.quality import FILLS_MAX, PERIODS_S
-from tui.model.messages import Report, ViewProblem
-from tui.polls.polling import poll_while_live
+from tui.model.messages import Report
+from tui.polls.polling import poll_while_live, tell_problem
 from tui.session import Session
 from tui.text.format import SECOND_MS, format_timestamp
 from tui.text.views import QUALITY
@@ -30,7 +30,7 @@ async def follow_quality(session: Session, client: ApiClient) -> None:
             report = await client.fetch_report(query | {"by": group})
             fills = await client.fetch_fills(query | {"limit": str(FILLS_MAX)})
         except RequestRefused as refusal:
-            session.handle_message(ViewProblem(QUALITY, str(refusal)), session.source.now_ms())
+            tell_problem(session, QUALITY, refusal)
             raise
         session.handle_message(Report(period, group, report, fills), session.source.now_ms())
 

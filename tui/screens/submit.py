@@ -20,6 +20,7 @@ from tui.connection.order_sender import (
 from tui.model.connection_state import ConnectionStatus
 from tui.model.plan.question import describe_question, name_answer
 from tui.model.wire import WireOrderTerms
+from tui.output.failure_advice import explain_next
 from tui.quotes import QuoteService
 from tui.session import Session
 from tui.text.format import format_seconds, sanitize_text
@@ -76,7 +77,8 @@ class SubmitScreen(ModalScreen[None]):
         if self.session.client is None:
             self.show_message("a recording is shown: nothing can be sent")
         elif self.session.model.connection.status is ConnectionStatus.OFFLINE:
-            self.show_message(f"offline, nothing was sent: {self.session.model.connection.reason}")
+            reason = self.session.model.connection.reason
+            self.show_message(f"offline, nothing was sent: {reason}; send it once it is live")
         else:
             self._submit()
 
@@ -167,7 +169,7 @@ class SubmitScreen(ModalScreen[None]):
         self._refused_terms = [each.terms for each in outcome.refused if each.can_pass]
         lines = [f"{outcome.accepted:,} accepted, {len(outcome.refused):,} refused"]
         for code, (number, reason) in list(outcome.refusals_by_code.items())[:_REASONS_MAX]:
-            lines.append(f"{number:,} x {code}: {reason}")
+            lines.append(f"{number:,} x {code}: {reason}{explain_next(code)}")
         if outcome.retry_after_s is not None:
             lines.append(f"try again after {outcome.retry_after_s:.0f} s")
         self.show_message(*lines)

@@ -73,6 +73,7 @@ async def test_what_is_refused_for_good_is_shown_and_nothing_is_sent_twice(api: 
         accepted, refused = map(int, match.groups())
         assert accepted + refused == 20
         assert f"{refused} x unknown_token: " in label_text(pilot)
+        assert "; correct the pair" in label_text(pilot)
         label = str(pilot.app.screen.query_one("#submit", Button).label)
         assert label == "Sent: esc closes"  # the others would be refused again
         await wait_for(pilot, lambda: label in screen_text(pilot))
