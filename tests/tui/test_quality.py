@@ -18,6 +18,7 @@ from tests.tui.sessions import (
 )
 from tui.connection.recording import RecordedMessage
 from tui.model.desk.quality import BOUNDS_MS, count_by_bound, find_percentile, read_fill_times
+from tui.model.messages import Lost
 from tui.output.desk.latency_chart import render_latency, render_throughput
 from tui.text.format import join_text, line_width
 from tui.text.symbols import ASCII, UNICODE
@@ -76,6 +77,15 @@ async def test_a_reason_shows_the_orders_that_failed_for_it() -> None:
         session = get_dashboard(pilot).session
         assert session.shown_view == "orders"
         assert str(session.view.filter) == "status:failed code:min_out_not_met"
+
+
+async def test_what_is_shown_while_offline_is_said_to_be_old() -> None:
+    source = StaticSource(quality_messages())
+    async with show_dashboard(make_session(source), WIDE) as pilot:
+        source.play([RecordedMessage(source.at_ms, Lost("nothing answers", 1_000))])
+        for key in ("f5", "f6", "f7"):
+            await press_keys(pilot, key)
+            assert "offline: this is the last that is known" in screen_text(pilot)
 
 
 async def test_the_view_asks_a_real_api(api: RunningApi) -> None:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from tui.model.connection_state import ConnectionStatus
 from tui.session import Session
 from tui.widgets.text_pane import TextPane
 
@@ -26,6 +27,14 @@ class DeskPane(TextPane):
         super().__init__(id=name, can_focus=True)
         self.session = session
         self.display = False
+
+    @property
+    def problem(self) -> str:
+        """Why the view may not be up to date; empty if it is."""
+        model = self.session.model
+        if model.connection.status is ConnectionStatus.OFFLINE:
+            return "offline: this is the last that is known; r connects again"
+        return model.desk.problems.get(str(self.id), "")
 
     def paint(self) -> None:
         """Render the lines anew; only those that differ are repainted."""

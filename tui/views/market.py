@@ -51,7 +51,7 @@ class MarketPane(DeskPane):
                     self.size.height,
                     session.server_now_ms,
                     session.timezone,
-                    session.model.desk.problems.get(MARKETS, ""),
+                    self.problem,
                 )
             )
         )

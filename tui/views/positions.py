@@ -29,7 +29,7 @@ class PositionsPane(DeskPane):
                     session.symbols,
                     self.size.width - 1,
                     max(session.source.now_ms() - desk.positions_at_ms, 0),
-                    desk.problems.get(POSITIONS, ""),
+                    self.problem,
                 )
             )
         )

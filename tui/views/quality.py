@@ -39,7 +39,7 @@ class QualityPane(DeskPane):
                     self.size.width - 1,
                     self.size.height,
                     now_ms,
-                    session.model.desk.problems.get(QUALITY, ""),
+                    self.problem,
                 )
             )
         )

@@ -22,6 +22,7 @@ from tui.text.format import (
     format_percent,
     format_price,
     format_seconds,
+    format_time_left,
     format_time_of_day,
     line_width,
     sanitize_text,
@@ -134,6 +135,8 @@ def _render_head(context: MarketContext) -> Line:
         bar, first = market.bars[newest], market.bars[min(market.bars)]
         line.append(Span(f"  {format_price(bar.close)} ", "strong"))
         line.append(_format_change(bar.close / first.open - 1 if first.open else Decimal(0)))
+        length_ms = newest - min(market.bars) + market.step_s * SECOND_MS
+        line.append(Span(f" in {format_time_left(length_ms)}", "muted"))
         age_ms = context.now_ms - newest - market.step_s * SECOND_MS
         if age_ms > _STALE_MS:
             line.append(Span(f"  read {format_seconds(age_ms)} ago", "warn"))
