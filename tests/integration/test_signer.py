@@ -69,7 +69,7 @@ async def test_what_the_signer_refuses_ends_failed_and_is_never_submitted(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
     async with run_signer_process(signer_day_limits="SOL=3") as signer:
-        settings = {"signer_socket": signer.socket}
+        settings = {"signer_socket": signer.socket, "outage_wait_s": 1}
         async with open_engine(database_url, redis_url, data_dir, settings=settings) as engine:
             refusals = read_metric("signatures_refused")
             ids = await engine.place_orders(*[engine.build_terms("1")] * 5)
@@ -90,4 +90,11 @@ async def test_what_the_signer_refuses_ends_failed_and_is_never_submitted(
                 await engine.place_orders(engine.build_terms("0.5"))
             )
             assert find_code(history) == "signer_day_limit"
+
+            await signer.kill()  # and for longer than orders wait
+            [history] = await engine.wait_all_ended(
+                await engine.place_orders(engine.build_terms("0.5"))
+            )
+            assert find_code(history) == "signer_unavailable"
+            assert "submitted" not in history.statuses
             assert len(await engine.read_swaps()) == 3

@@ -12,7 +12,7 @@ from backend.domain.errors import InvalidInput, Unavailable
 from backend.domain.tokens import SOL, TokenRegistry
 from backend.signer.day_count import LAMPORTS
 
-SIGNER_AWAY = "not available"
+SIGNER_AWAY = "the signer is not available"
 """How the finding begins of a signer that does not answer."""
 
 
@@ -24,7 +24,7 @@ async def describe_signer(settings: Settings) -> list[tuple[str, str]]:
     try:
         description = await client.describe()
     except Unavailable as error:
-        return [("signer", f"{SIGNER_AWAY}: {error.reason}")]
+        return [("signer", error.reason)]
     finally:
         client.close()
     counts = f"signed {description.get('signed')}, refused {description.get('refused')}"
