@@ -29,6 +29,8 @@ from backend.simulator.server import BUNDLES_PATH
 from tests.integration.token_issuer import AUDIENCE, ISSUER, build_jwks
 
 UNREACHABLE = "http://127.0.0.1:9"
+FORMS = {"notify": "json://user:{}@127.0.0.1:9"}
+"""How a secret is written in settings that take more than any text."""
 WALLET = Keypair.from_seed(PAPER_WALLET_SEED)
 
 
@@ -115,7 +117,7 @@ def build_settings(
     }
     assert set(secrets) <= set(list_secrets())
     for name in sorted(list_secrets().keys() - secrets):  # those that nothing else needs
-        secrets[name] = plant(name)
+        secrets[name] = FORMS.get(name, "{}").format(plant(name))
     files = {name: write_secret(folder, value) for name, value in list(secrets.items())[::2]}
     variables = {name: value for name, value in secrets.items() if name not in files}
     (folder / "jwks.json").write_text(build_jwks("ES256-1"))
