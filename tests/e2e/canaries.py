@@ -127,6 +127,8 @@ def build_settings(
         "jito_auth_file": write_secret(folder, plant("jito_auth_file")),
         "send_auth_file": write_secret(folder, plant("send_auth_file")),
         "signer_socket": folder / "signer.sock",
+        "webhook_networks": "127.0.0.0/8",
+        "webhook_http": 1,
         "jwt_jwks": folder / "jwks.json",
         "jwt_issuer": ISSUER,
         "jwt_audience": AUDIENCE,

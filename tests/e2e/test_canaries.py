@@ -48,6 +48,22 @@ async def place_orders(http: aiohttp.ClientSession, headers: Mapping[str, str]) 
     return texts
 
 
+async def add_webhook(
+    engine: CanaryEngine, http: aiohttp.ClientSession, headers: Mapping[str, str]
+) -> list[str]:
+    """Have a receiver that is not there told of orders; returns what the API says of it."""
+    url = f"http://127.0.0.1:9/{engine.canaries.plant('path of a webhook')}"
+    async with http.post("/api/webhooks", json={"url": url}, headers=headers) as response:
+        assert response.status == 201, await response.text()
+        created = await response.json()  # its owner is shown the secret, once
+    engine.canaries.planted["webhook secret"] = created["secret"].rpartition("_")[2]
+    texts = []
+    for path in ("/api/webhooks", f"/api/webhooks/{created['id']}"):
+        async with http.get(path, headers=headers) as response:
+            texts.append(await response.text())
+    return [text.replace(url, "") for text in texts]  # its owner may see the address
+
+
 async def use_every_credential(
     engine: CanaryEngine, http: aiohttp.ClientSession, key: CreatedKey, signing: CreatedKey
 ) -> list[str]:
@@ -86,6 +102,7 @@ async def use_every_credential(
     async with http.get(socket_path, headers=UPGRADE) as response:  # it is used up
         assert response.status == 401
         texts.append(f"{response.headers}{await response.text()}")
+    texts += await add_webhook(engine, http, show_key(key))
     return texts + await place_orders(http, show_key(key))
 
 
@@ -114,7 +131,9 @@ async def test_no_secret_is_in_anything_that_the_processes_write(
             answers.append(await response.text())
         texts = {f"answer {n}": text.encode() for n, text in enumerate(answers)}
         texts |= {f"command {n}": run.result().output.encode() for n, run in enumerate(commands)}
-        texts |= await dump_everything(database_url, redis_url)
+        stored = await dump_everything(database_url, redis_url)
+        assert stored.pop("table webhooks"), "what is needed to sign and to deliver is stored"
+        texts |= stored
         texts |= engine.read_written()
     everything = b"\n".join(texts.values()).decode(errors="replace")
     for proof in ("signer_day_limit", "signer_refused", "min_out_not_met", "confirmed", "refused"):
