@@ -21,6 +21,7 @@ from backend.chain.signing.keystore import (
     is_keystore,
 )
 from backend.chain.wire import PAPER_WALLET_SEED
+from backend.domain.access.file_modes import is_private
 from backend.domain.errors import Rejected
 
 _FILE_BYTES_MAX: Final = 4_096
@@ -82,7 +83,7 @@ def load_keypair(path: Path, ask_password: AskPassword | None = None) -> Keypair
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise _make_file_error(path, "is not a file")
-            if status.st_mode & 0o077:
+            if not is_private(status.st_mode, status.st_uid, os.geteuid()):
                 raise _make_file_error(path, "can be read by others: chmod 600 it")
             text = file.read(_FILE_BYTES_MAX + 1)
     except OSError as error:

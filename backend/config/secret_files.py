@@ -15,6 +15,8 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from backend.domain.access.file_modes import is_private
+
 FILE_SUFFIX: Final = "_FILE"
 _FILE_BYTES_MAX: Final = 65_536
 
@@ -36,7 +38,7 @@ def is_secret(field: FieldInfo) -> bool:
 
 
 def read_secret_file(path: Path, variable: str) -> str:
-    """Read the line of text in a file that only its owner can read.
+    """Read the line of text in a file that is private (``is_private``).
 
     Raises ``ConfigurationError``, which names the ``variable`` and the path and repeats no content.
     """
@@ -45,7 +47,7 @@ def read_secret_file(path: Path, variable: str) -> str:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ConfigurationError(f"{variable}: {path} is not a file")
-            if status.st_mode & 0o077:
+            if not is_private(status.st_mode, status.st_uid, os.geteuid()):
                 raise ConfigurationError(f"{variable}: {path} can be read by others: chmod 600 it")
             content = file.read(_FILE_BYTES_MAX + 1)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from backend.config import ConfigurationError, Settings, build_child_environment, set_variables
 from backend.config.secret_files import FILE_SUFFIX, read_secret_file
 from backend.config.settings import list_secrets, list_variables
+from backend.domain.access.file_modes import is_private
 from backend.engine.nodes.header_file import read_header
 
 VALUES = {
@@ -101,6 +103,30 @@ def test_a_file_that_is_no_text_or_not_there_or_no_file_is_refused(tmp_path: Pat
     ):
         with pytest.raises(ConfigurationError, match=f"^NAME: .*({reason})"):
             read_secret_file(path, "NAME")
+
+
+@pytest.mark.parametrize(
+    ("mode", "own", "of_another"),
+    [
+        (0o100600, True, True),
+        (0o100400, True, True),
+        (0o100440, False, True),
+        (0o100640, False, True),
+        (0o100660, False, False),
+        (0o100404, False, False),
+        (0o100444, False, False),
+    ],
+)
+def test_who_may_read_a_file_with_a_secret(mode: int, own: bool, of_another: bool) -> None:
+    assert is_private(mode, 1000, 1000) is own
+    assert is_private(mode, 0, 1000) is of_another
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_that_a_container_is_given_is_read(tmp_path: Path) -> None:
+    path = write_secret(tmp_path, CANARY, 0o440)
+    os.chown(path, 1000, 0)
+    assert read_secret_file(path, "NAME") == CANARY
 
 
 def test_a_setting_and_its_file_at_once_are_refused_and_an_argument_wins(
