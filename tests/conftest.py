@@ -51,6 +51,7 @@ TABLES = (
     *("orders", "order_events", "batches", "replayed_keys", "cancel_timers", "market_peaks"),
     *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
     *("wallet_budgets", "wallet_balances", "wallet_differences", "api_keys"),
+    *("order_limits", "owner_days"),
     *("position_checkpoints", "price_pairs", "price_seconds", "price_minutes"),
     *("trading_states", "audit_log", "breakers", "webhooks", "webhook_deliveries"),
 )
@@ -234,6 +235,7 @@ async def _empty_database(url: str) -> bool:
                 " WHERE txid IS NOT NULL"
             )
             await connection.execute("UPDATE api_keys_version SET version = 0 WHERE version <> 0")
+            await connection.execute("UPDATE order_limits_version SET version = 0")
             await connection.execute(
                 "UPDATE audit_head SET id = 0, sealed_txid = 0,"
                 " hash = (SELECT sha256(convert_to(id::text, 'UTF8')) FROM journal) WHERE id > 0"

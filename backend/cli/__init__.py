@@ -1,7 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
-rehearse | verify | wallet | signer | report | halt | resume | state | halts | audit | notify |
-dashboard | accounts | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle |
-splits | wallets | webhook-trial``;
+rehearse | verify | wallet | signer | report | halt | resume | state | halts | limits | audit |
+notify | dashboard | accounts | attack | bench | chaos | deployments | exactness | fuzz | nodes |
+oracle | overlimit | splits | wallets | webhook-trial``;
 ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
@@ -82,6 +82,11 @@ COMMANDS: Final = {
         "halts",
         "Show what is halted, since when, why and by whom.",
     ),
+    "limits": CommandSource(
+        "backend.cli.operations.limits",
+        "limits",
+        "Show, set and remove what the orders of owners may be at most.",
+    ),
     "audit": CommandSource(
         "backend.cli.operations.audit",
         "audit",
@@ -148,6 +153,11 @@ COMMANDS: Final = {
         "backend.trials.splits.command",
         "splits",
         "Compare splits of orders over random pools with an optimum that is found by brute force.",
+    ),
+    "overlimit": CommandSource(
+        "backend.trials.limits.command",
+        "overlimit",
+        "Place many orders at once on two servers against each limit: none may be exceeded.",
     ),
     "webhook-trial": CommandSource(
         "backend.trials.webhooks.command",

@@ -15,6 +15,7 @@ from backend.domain.errors import INSUFFICIENT_FUNDS, NO_POOL_CODE, EngineError
 from backend.domain.fees.order_fees import OrderFees
 from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
+from backend.domain.limits.measures import RateLeft
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
 from backend.domain.route_constraints import RouteConstraints, select_pool_constraints
@@ -138,15 +139,14 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedOrder:
-    """A stored order. ``is_replay`` if an earlier request with the same key stored it.
-
-    ``status`` is then the one that it had when this request was read.
-    """
+    """A stored order: of an earlier request with the same key if ``is_replay``, with the ``status``
+    that it had when this request was read. ``rate`` is what is left of its owner's."""
 
     id: UUID
     created_at: datetime
     is_replay: bool = False
     status: Status = Status.PENDING
+    rate: RateLeft | None = None
 
 
 @dataclass(frozen=True, slots=True)

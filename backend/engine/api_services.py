@@ -192,7 +192,9 @@ def _build_probes(shared: SharedServices) -> NodeProbes:
 def _build_writers(settings: Settings, shared: SharedServices) -> tuple[Intake, Amendments]:
     """What stores orders, and their new terms."""
     pool, on_commit = shared.pool, shared.notifier.notify
-    intake = Intake(pool, rekick_after=timedelta(seconds=settings.rekick_s), on_commit=on_commit)
+    rekick_after = timedelta(seconds=settings.rekick_s)
+    limits = shared.trading.limits
+    intake = Intake(pool, rekick_after=rekick_after, on_commit=on_commit, limits=limits)
     return intake, Amendments(pool, on_commit=on_commit)
 
 

@@ -27,6 +27,7 @@ from backend.config.chain.node_urls import parse_node_urls
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import TokenRegistry
+from backend.engine.limits import build_rules, follow
 from backend.engine.nodes.clients import open_node
 from backend.engine.nodes.cluster import Cluster, open_cluster
 from backend.engine.router import build_router, read_pool_preferences
@@ -101,7 +102,7 @@ async def open_shared_services(
     async with AsyncExitStack() as stack:
         redis = await _open_redis(stack, redis_address)
         pool = await _open_database(stack, settings, database_url, stop)
-        (feed, journal_id), trading = await _open_feed(pool, stop), TradingRules(pool)
+        (feed, journal_id), trading = await _open_feed(pool, stop), build_rules(settings, pool)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
         cluster = await open_cluster(stack, settings, rpc, stop, awaits_node=awaits_node)
         await _bind_database(pool, cluster, stop)
@@ -114,8 +115,8 @@ async def open_shared_services(
         router = build_router(settings, cluster.venues, balances, *market)
         broker, notifier = await _open_messages(stack, redis, redis_address, journal_id)
         record_prices = partial(prices.run, router.read_pools)
-        runs = tables.run, router.run, notifier.run, broker.run, trading.run, record_prices
-        await stack.enter_async_context(run_in_background(*runs))
+        runs = tables.run, router.run, notifier.run, broker.run, follow(pool, trading)
+        await stack.enter_async_context(run_in_background(*runs, record_prices))
         yield SharedServices(
             settings,
             launches.tokens,

@@ -20,7 +20,13 @@ from backend.engine.fees import build_fees
 from backend.engine.nodes.bundles import build_bundles
 from backend.engine.nodes.cluster import warn_of_missing_programs
 from backend.engine.shared_services import SharedServices, open_shared_services
-from backend.engine.trading import build_breaker, build_trading_router, claim_when_lifted
+from backend.engine.trading import (
+    build_breaker,
+    build_loss_watch,
+    build_measurer,
+    build_trading_router,
+    claim_when_lifted,
+)
 from backend.engine.triggers import build_watcher
 from backend.engine.wallets.funds import build_budget, build_reconciler, watch_wallets
 from backend.engine.wallets.signing_wallets import OpenedWallets, open_wallets
@@ -121,6 +127,7 @@ def _list_periodic(
         build_withdrawals(shared).run,
         build_reconciler(settings, shared, funds, random).run,
         build_breaker(settings, shared, funds, random).run,
+        build_loss_watch(shared, random).run,
         partial(run_seals, shared.pool, interval_s=settings.audit_seal_s, random=random),
     ]
 
@@ -143,6 +150,7 @@ def _build_context(
         on_checkpoint=on_checkpoint,
         wallets=Wallets(funds),
         prefetch=partial(_prefetch_pools, shared.router),
+        measurer=build_measurer(settings, shared),
     )
 
 
@@ -180,7 +188,8 @@ def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStor
     policy = _build_lease_policy(settings)
     notify = shared.notifier.notify
     leases = LeaseStore(shared.pool, policy=policy, tokens=shared.tokens, on_commit=notify)
-    return leases, Journal(shared.pool, policy=policy, on_commit=notify)
+    limits = shared.trading.limits
+    return leases, Journal(shared.pool, policy=policy, on_commit=notify, limits=limits)
 
 
 def _build_lease_policy(settings: Settings) -> LeasePolicy:

@@ -14,6 +14,7 @@ from backend.domain.amounts import Token
 from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.orders import OrderTerms
 from backend.execution.submission import TransactionSubmitter
+from backend.execution.trading.route_measurer import RouteMeasurer
 from backend.execution.wallet.protocol import UncheckedFunds
 from backend.execution.wallet.wallets import Wallets
 from backend.routing.route import Route
@@ -91,7 +92,7 @@ class ExecutionContext:
     """The dependencies of order execution.
 
     ``on_checkpoint`` is called at each checkpoint, and may end the process. ``prefetch`` begins to
-    read the pools of two tokens.
+    read the pools of two tokens, ``measurer`` measures routes for limits.
     """
 
     journal: Journal
@@ -102,6 +103,7 @@ class ExecutionContext:
     on_checkpoint: Callable[[Checkpoint], None] = _ignore_checkpoint
     wallets: Wallets = field(default_factory=_build_unchecked)
     prefetch: Callable[[Token, Token], None] = _prefetch_nothing
+    measurer: RouteMeasurer = field(default_factory=RouteMeasurer)
 
 
 def build_crash_trigger(crash_at: str) -> Callable[[str], None]:

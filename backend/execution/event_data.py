@@ -17,6 +17,8 @@ from backend.domain.amounts import (
     format_slippage,
 )
 from backend.domain.errors import EngineError
+from backend.domain.limits.measures import RouteMeasure
+from backend.domain.limits.refusals import LimitExceeded
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
 from backend.domain.tokens import KNOWN_TOKENS
 from backend.execution.fill_reader import Revert
@@ -49,9 +51,17 @@ def compute_price(terms: OrderTerms, amount_out: int) -> str:
     return str(Price(terms.amount_in, token_in.decimals, amount_out, token_out.decimals))
 
 
-def describe_signed(signed: SignedTransaction) -> dict[str, object]:
+def describe_signed(
+    signed: SignedTransaction, measure: RouteMeasure | None = None
+) -> dict[str, object]:
     """The data of ``submitted``; it may land up to a block height."""
-    return {"txHash": signed.signature, "mayLandUntil": signed.last_valid_height}
+    data: dict[str, object] = {
+        "txHash": signed.signature,
+        "mayLandUntil": signed.last_valid_height,
+    }
+    if measure is not None and measure.reference is not None:
+        data["reference"] = measure.reference.to_json()
+    return data
 
 
 def describe_fill(
@@ -125,6 +135,8 @@ def describe_failure(
     ``revert`` is that of a transaction which landed and was reverted.
     """
     data: dict[str, object] = {"code": error.code, "reason": error.reason}
+    if isinstance(error, LimitExceeded):
+        data["exceeded"] = error.members
     if signed is not None:
         data["txHash"] = signed.signature
     if revert is not None:

@@ -37,10 +37,10 @@ from backend.execution.event_data import (
 )
 from backend.execution.fill_reader import Revert
 from backend.execution.outage import QUOTE_WAIT_MAX_S, OutageTooLong, OutageWait
+from backend.execution.refused_terms import is_unmet_now, may_be_met_later
 from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
 from backend.execution.wallet.payment import Payment
-from backend.routing.quote_choice import UNMET_TERMS_CODES
 from backend.routing.route import Route
 from backend.runtime import observe
 from backend.store.trading.held_orders import OrderHeld
@@ -60,7 +60,7 @@ class OrderExecution:
         self._steps = StepRecorder(context.journal, order, attempts_max=attempts_max)
         self._lease = lease
         self._place = place
-        self._payment = Payment(context.wallets, order, place)
+        self._payment = Payment(context.wallets, context.measurer, order, place)
         self._outage: OutageWait | None = None
         self._route: Route | None = None
         self._revert: Revert | None = None  # for the step that follows it, which is the last one
@@ -232,10 +232,10 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _reject(self, error: Rejected) -> None:
-        is_unmet = error.code in UNMET_TERMS_CODES or self._order.lacks_pool(error)
+        is_unmet = is_unmet_now(self._order, error)
         if is_unmet and self._order.time_in_force.has_one_attempt:
             await self._end_unfilled(Cause.REJECTED, error)
-        elif (is_unmet and self._order.has_waited) or self._order.lacks_share(error):
+        elif (is_unmet and self._order.has_waited) or may_be_met_later(self._order, error):
             await self._retry(Cause.TRANSIENT, error)
         else:
             await self._fail(Cause.REJECTED, error)

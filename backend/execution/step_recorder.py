@@ -10,6 +10,7 @@ from typing import Final, TypedDict, Unpack
 from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, Step, advance
+from backend.domain.limits.measures import RouteMeasure
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.execution.event_data import encode_json
@@ -33,6 +34,7 @@ class TransitionFields(TypedDict, total=False):
     wait_ms: int
     children: tuple[ChildOrder, ...]
     spend: Spend | None
+    measure: RouteMeasure | None
 
 
 CLAIMED_SEQ: Final = 2

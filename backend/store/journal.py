@@ -35,13 +35,15 @@ from backend.store.errors import (
 )
 from backend.store.group_commit import group_commits
 from backend.store.groups import confirmations
+from backend.store.limits import submission_limits
+from backend.store.limits.known_limits import NO_LIMITS, KnownLimits
 from backend.store.record_outcome import (
     CommitKind,
     RecordOutcome,
     build_record_commit,
+    explain_unsubmitted,
     group_transitions,
 )
-from backend.store.trading.held_orders import OrderHeld, find_held
 from backend.store.transitions import (
     ADD_COSTS,
     CLAIM_COLUMN,
@@ -56,12 +58,10 @@ from backend.store.wallets.checked_spends import (
     NO_BUDGETS,
     WITHIN_BUDGETS,
     check_spends,
-    find_revoked,
     to_budget_columns,
 )
-from backend.store.wallets.spending import BudgetRevoked, FundsReserved
+from backend.store.wallets.spending import FundsReserved
 from backend.store.withdrawals.cancellations import CancelReason
-from backend.store.withdrawals.expired_submissions import find_expired
 
 _CommitCall = Callable[
     [DatabaseConnection, Sequence[Transition], RecordOutcome], Coroutine[Any, Any, None]
@@ -82,6 +82,7 @@ _RECORD_TRANSITIONS: Final = RECORD.format(
     budgeted=WITHIN_BUDGETS,
     add_costs=ADD_COSTS,
     **_NOTHING,
+    **submission_limits.NO_PARTS,
 )
 _RECORD_CONFIRMATIONS: Final = RECORD.format(
     note=" confirmations with what they do to other orders",
@@ -97,6 +98,7 @@ _RECORD_CONFIRMATIONS: Final = RECORD.format(
     effects=f", {confirmations.EFFECTS}",
     counts=confirmations.COUNTS,
     left=confirmations.LEFT,
+    **submission_limits.NO_PARTS,
 )
 
 _FIND_RECORDED = """ -- find recorded
@@ -134,12 +136,19 @@ class LeasePolicy:
 class Journal:
     """Records transitions in group commits; ``run`` must be running.
 
-    ``on_commit`` is called with each commit that updated an order.
+    ``on_commit`` is called with each commit that updated an order. While any owner has ``limits``,
+    the commits that store signed transactions check them.
     """
 
     def __init__(
-        self, pool: DatabasePool, *, policy: LeasePolicy, on_commit: CommitObserver
+        self,
+        pool: DatabasePool,
+        *,
+        policy: LeasePolicy,
+        on_commit: CommitObserver,
+        limits: KnownLimits = NO_LIMITS,
     ) -> None:
+        self._limits = limits
         self._pool = pool
         self._policy = policy
         self._on_commit = on_commit
@@ -158,8 +167,8 @@ class Journal:
         Retries while PostgreSQL is unavailable or not set up. Raises ``LeaseLost`` if the order
         has another epoch or seq than the caller's, and ``OrderExpired`` or ``OrderHeld`` if it may
         not be submitted, any more or for now; ``FundsReserved`` or ``BudgetRevoked`` if its wallet
-        cannot pay for it beside what is in flight, or not without being asked. Then nothing was
-        stored. Raises the database's error if the fault is in the transition.
+        cannot pay for it beside what is in flight, or not without being asked; the error of a limit
+        of its owner. Then nothing was stored. Raises the database's error if that is its fault.
         """
         await self._writes.submit(transition)
 
@@ -197,7 +206,7 @@ class Journal:
                         _FIND_RECORDED, *columns[:4], columns[CLAIM_COLUMN]
                     )
                     outcome.stored.update(key_steps(rows))
-                await _explain_unsubmitted(connection, transitions, outcome)
+                await explain_unsubmitted(connection, transitions, outcome)
 
         while True:
             try:
@@ -217,7 +226,8 @@ class Journal:
         outcome: RecordOutcome,
     ) -> None:
         budgets = to_budget_columns(transitions)
-        self._take_in(await self._record(connection, transitions, budgets), transitions, outcome)
+        rows = await self._record(connection, transitions, budgets, outcome)
+        self._take_in(rows, transitions, outcome)
 
     async def _commit_checked(
         self,
@@ -227,10 +237,12 @@ class Journal:
     ) -> None:
         """Store those transitions of one wallet that it can pay for."""
         async with connection.transaction():
+            if self._limits.are_set:
+                await submission_limits.lock_owners(connection, transitions)
             checked = await check_spends(connection, transitions)
             rows: Sequence[asyncpg.Record] = ()
             if checked.fitting:
-                rows = await self._record(connection, checked.fitting, NO_BUDGETS)
+                rows = await self._record(connection, checked.fitting, NO_BUDGETS, outcome)
         checked.apply()
         outcome.refuse(checked.unpaid, FundsReserved())
         self._take_in(rows, checked.fitting, outcome)
@@ -240,11 +252,16 @@ class Journal:
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
         budgets: Sequence[Sequence[object]],
+        outcome: RecordOutcome,
     ) -> list[asyncpg.Record]:
-        times = self._policy.duration, self._policy.rekick_after
-        return await connection.fetch(
-            _RECORD_TRANSITIONS, *to_columns(transitions), *times, *budgets
-        )
+        columns = *to_columns(transitions), self._policy.duration, self._policy.rekick_after
+        if not (self._limits.are_set and any(map(submission_limits.is_counted, transitions))):
+            return await connection.fetch(_RECORD_TRANSITIONS, *columns, *budgets)
+        limits = submission_limits.to_limit_columns(transitions, self._limits.reference)
+        rows = await connection.fetch(submission_limits.RECORD_LIMITED, *columns, *budgets, *limits)
+        for each, error in submission_limits.find_refusals(rows, transitions, self._limits):
+            outcome.refuse([each], error)
+        return [row for row in rows if row["name"] is None]
 
     def _take_in(
         self,
@@ -280,17 +297,3 @@ class Journal:
             outcome.stored |= key_steps(committed)
             moved = {(row["id"], row["epoch"]) for row in rows if row["txid"] is None}
             left = [each for each in left if (each.order.id, each.order.epoch) in moved]
-
-
-async def _explain_unsubmitted(
-    connection: DatabaseConnection, transitions: Sequence[Transition], outcome: RecordOutcome
-) -> None:
-    """Find why submissions were not stored."""
-    if not (unsubmitted := outcome.list_unsubmitted(transitions)):
-        return
-    if orders := [each.order for each in unsubmitted if each.order.can_expire]:
-        outcome.expired.update(await find_expired(connection, orders))
-    paid = [each for each in unsubmitted if each.spend is not None and not each.spend.is_checked]
-    if paid and await find_revoked(connection, paid):
-        outcome.refuse(paid, BudgetRevoked())
-    outcome.refuse(await find_held(connection, unsubmitted), OrderHeld())

@@ -12,7 +12,9 @@ from backend.domain.lifecycle import Status, Step
 from backend.domain.orders import OrderEvent
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit
 from backend.store.committed_events import build_event
+from backend.store.database import DatabaseConnection
 from backend.store.groups import confirmations
+from backend.store.trading.held_orders import OrderHeld, find_held
 from backend.store.transitions import (
     LeaseLost,
     StepKey,
@@ -21,7 +23,9 @@ from backend.store.transitions import (
     is_stored,
     key_steps,
 )
-from backend.store.withdrawals.expired_submissions import OrderExpired
+from backend.store.wallets.checked_spends import find_revoked
+from backend.store.wallets.spending import BudgetRevoked
+from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
 
 
 class CommitKind(Enum):
@@ -69,7 +73,9 @@ class RecordOutcome:
         return [
             each
             for each in transitions
-            if each.step.status is Status.SUBMITTED and not is_stored(each, self.stored)
+            if each.step.status is Status.SUBMITTED
+            and not is_stored(each, self.stored)
+            and id(each) not in self.refused
         ]
 
     def find_error(self, transition: Transition) -> Exception | None:
@@ -109,3 +115,17 @@ def build_record_commit(
 
 def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderEvent:
     return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
+
+
+async def explain_unsubmitted(
+    connection: DatabaseConnection, transitions: Sequence[Transition], outcome: RecordOutcome
+) -> None:
+    """Find why submissions were not stored."""
+    if not (unsubmitted := outcome.list_unsubmitted(transitions)):
+        return
+    if orders := [each.order for each in unsubmitted if each.order.can_expire]:
+        outcome.expired.update(await find_expired(connection, orders))
+    paid = [each for each in unsubmitted if each.spend is not None and not each.spend.is_checked]
+    if paid and await find_revoked(connection, paid):
+        outcome.refuse(paid, BudgetRevoked())
+    outcome.refuse(await find_held(connection, unsubmitted), OrderHeld())

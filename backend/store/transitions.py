@@ -13,6 +13,7 @@ import asyncpg
 from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, Step, advance
+from backend.domain.limits.measures import RouteMeasure
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.store.wallets.spending import Spend
@@ -48,8 +49,8 @@ WITH input AS (
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
-), trading AS MATERIALIZED (
-    SELECT fence_trading_states() AS states
+), {admission}trading AS MATERIALIZED (
+    SELECT fence_trading_states() AS states{fenced_after}
 ), {budget}{locks}moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
@@ -68,7 +69,7 @@ WITH input AS (
         amount_pending = CASE WHEN i.status = 'confirmed' AND i.amount_out IS NULL THEN true END,
         executed_price = i.executed_price,
         {add_costs},
-        costs_unknown = coalesce(i.costs_unknown, o.costs_unknown),
+        costs_unknown = coalesce(i.costs_unknown, o.costs_unknown),{counting}
         last_error = coalesce(i.last_error, o.last_error),
         lease_until = CASE WHEN i.kept THEN now() + $28::interval END,
         waiting_since = CASE
@@ -143,7 +144,8 @@ class Transition:
     ``costs`` are added to those of earlier attempts; ``lacks_costs`` is that they are not known,
     although the transaction landed.
     ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
-    ``children`` come to be in the same commit. ``spend`` is what a signed transaction may take.
+    ``children`` come to be in the same commit. ``spend`` is what a signed transaction may take,
+    ``measure`` is what the limits of the order's owner are compared with.
     """
 
     order: LeasedOrder
@@ -162,6 +164,7 @@ class Transition:
     wait_ms: int | None = None
     children: tuple[ChildOrder, ...] = ()
     spend: Spend | None = None
+    measure: RouteMeasure | None = None
 
     @property
     def steps_before(self) -> list[IntermediateStep]:

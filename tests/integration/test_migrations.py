@@ -50,6 +50,7 @@ LATER = [
     "0032_cluster",
     "0033_webhooks",
     "0034_notices",
+    "0035_order_limits",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError
@@ -73,7 +74,7 @@ _ADDED = [
     *("parent_id", "oco_group", "bracket"),
     *("slices_placed", "next_slice_at", "slices_cancelling"),
     *("route_constraints", "wallet", "reserved_lamports", "fees", "costs_unknown"),
-    *("priority_fee_lamports", "tip_lamports", "rent_lamports"),
+    *("priority_fee_lamports", "tip_lamports", "rent_lamports", "counted_value", "counted_day"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"
@@ -241,4 +242,5 @@ async def test_each_table_is_emptied_between_tests_or_has_one_fixed_content(
         await connection.close()
     fixed = {"api_keys_version", "audit_head", "journal", "migrations", "trigger_shards"}
     fixed.add("notice_positions")
+    fixed.add("order_limits_version")
     assert {row["tablename"] for row in rows} - fixed == set(TABLES)

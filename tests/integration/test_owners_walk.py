@@ -33,7 +33,7 @@ from tests.integration.owner_probes import (
 )
 from tests.integration.stored_keys import STREAM, make_key, send, show_key
 
-METHODS = ("GET", "WS", "PATCH", "DELETE", "POST")
+METHODS = ("GET", "WS", "PUT", "PATCH", "DELETE", "POST")
 """Those that place something come last."""
 _ID = "01a20172-0000-7000-8000-00000000000"
 NOWHERE = Marks(f"{_ID}1", f"{_ID}2", f"{_ID}3", f"{_ID}4", "no-client", "no-key", f"{_ID}5")

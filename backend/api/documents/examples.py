@@ -19,6 +19,7 @@ EXAMPLES: Final[dict[str, object]] = {
     "BatchBody": {"orders": [_ORDER, {"tokenIn": "USDC", "tokenOut": "BONK", "amountIn": "25"}]},
     "AmendBody": {"limitPrice": "101.5", "expiresAt": "2027-01-31T12:00:00Z"},
     "CancelAfterBody": {"seconds": 0},
+    "LimitsBody": {"maxOrdersPerSecond": 20, "maxOpenOrders": 500, "maxOrderValue": "1000"},
     "HaltBody": {"why": "the wallet is being moved"},
     "ResumeBody": {},
     "WebhookBody": {

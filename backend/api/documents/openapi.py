@@ -18,6 +18,7 @@ from backend.api.documents.webhooks.webhook_schemas import build_webhooks
 from backend.api.route import RateCost, Route, RouteDoc, SocketRoute
 from backend.api.wire.changes.amend_schema import AmendBody
 from backend.api.wire.changes.halt_schema import HaltBody, ResumeBody
+from backend.api.wire.changes.limit_schema import LimitsBody
 from backend.api.wire.changes.timer_schema import CancelAfterBody
 from backend.api.wire.groups.bracket_bodies import BracketBody, StopBody, TakeProfitBody
 from backend.api.wire.http import JSON_CONTENT_TYPE
@@ -57,6 +58,7 @@ _PATH_VARIABLES: Final[dict[str, tuple[str, Schema]]] = {
     "webhookId": ("The id of a webhook.", {"type": "string", "format": "uuid"}),
     "clientOrderId": ("The `clientOrderId` of an order.", {"type": "string"}),
     "name": ("The name of a file.", {"type": "string"}),
+    "owner": ("The name of an owner.", {"type": "string"}),
 }
 _HEADERS: Final[dict[str, str]] = {
     "X-Request-ID": "The id of the request: that which it came with, or a new one.",
@@ -121,6 +123,7 @@ def _build_schemas(batch_max: int) -> dict[str, object]:
             (CancelAfterBody, "validation"),
             (AmendBody, "validation"),
             (HaltBody, "validation"),
+            (LimitsBody, "validation"),
             (ResumeBody, "validation"),
             (WebhookBody, "validation"),
             (WebhookChangeBody, "validation"),

@@ -40,6 +40,7 @@ from backend.api.documents.slice_schemas import (
     SLICES,
     SLICES_FILL,
 )
+from backend.api.documents.trading_schemas import COMPARED, EXCEEDED
 from backend.domain.lifecycle import Status
 
 _TOKEN: Final[Schema] = {**STRING, "description": "A listed token's symbol, else the mint."}
@@ -202,6 +203,7 @@ _RETRY: Final[Schema] = {
     "reason": STRING,
     "waitMs": NON_NEGATIVE_INTEGER,
     "txHash": STRING,
+    "exceeded": EXCEEDED,
     **COSTS,
 }
 _AMENDED_NAMES: Final = (
@@ -231,6 +233,7 @@ _FAILURE: Final[Schema] = {
     "code": CODE,
     "reason": STRING,
     "txHash": STRING,
+    "exceeded": EXCEEDED,
     **COSTS,
 }
 _WITHDRAWAL: Final[Schema] = {
@@ -269,8 +272,8 @@ EVENTS: Final[dict[str, Schema]] = {
     "BuildingEvent": _event_schema(_status_const(Status.BUILDING), ROUTE, *ROUTE_OPTIONAL),
     "SubmittedEvent": _event_schema(
         _status_const(Status.SUBMITTED),
-        {"txHash": STRING, "mayLandUntil": MAY_LAND_UNTIL},
-        "mayLandUntil",
+        {"txHash": STRING, "mayLandUntil": MAY_LAND_UNTIL, "reference": COMPARED},
+        *("mayLandUntil", "reference"),
     ),
     "ConfirmedEvent": _event_schema(
         _status_const(Status.CONFIRMED),
@@ -282,11 +285,11 @@ EVENTS: Final[dict[str, Schema]] = {
     "FailedEvent": _event_schema(
         _status_const(Status.FAILED),
         {**_FAILURE, **SLICES_FILL},
-        *("txHash", *COSTS, *SLICES_FILL),
+        *("txHash", "exceeded", *COSTS, *SLICES_FILL),
     ),
     "WithdrawnEvent": _event_schema(
         {"enum": [Status.CANCELLED.value, Status.EXPIRED.value]},
         _WITHDRAWAL,
-        *("cause", "txHash", *COSTS),
+        *("cause", "txHash", "exceeded", *COSTS),
     ),
 }

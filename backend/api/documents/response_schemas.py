@@ -30,7 +30,12 @@ from backend.api.documents.schema_parts import (
     schema_ref,
 )
 from backend.api.documents.slice_schemas import SLICES_FIELDS
-from backend.api.documents.trading_schemas import HELD, STOPPED, TRADING_SCHEMAS
+from backend.api.documents.trading_schemas import (
+    HELD,
+    LIMIT_SCHEMAS,
+    STOPPED,
+    TRADING_SCHEMAS,
+)
 from backend.api.documents.webhooks.webhook_schemas import WEBHOOK_SCHEMAS
 from backend.domain.lifecycle import Status
 
@@ -191,6 +196,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Balances": BALANCES,
     **ACCOUNTING_SCHEMAS,
+    **LIMIT_SCHEMAS,
     **TRADING_SCHEMAS,
     **WEBHOOK_SCHEMAS,
     "Ticket": object_schema({"ticket": STRING, "expiresInS": POSITIVE_INTEGER}),

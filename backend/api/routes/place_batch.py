@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import orjson
 
 from backend.api.context import ApiContext
-from backend.api.routes.oco_pairs import refuse_halves
+from backend.api.routes.batches.oco_pairs import refuse_halves
+from backend.api.routes.batches.resolved_batch import NothingNew, ResolvedBatch, resolve_entry
 from backend.api.routes.parameters import read_idempotency_key
 from backend.api.routes.place_orders import (
-    QUEUED,
     REPLAYED_HEADERS,
     await_stored,
     build_new_order,
@@ -32,12 +31,11 @@ from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, encode
 from backend.api.wire.problems import Problem, to_problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch
-from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Transient
-from backend.domain.lifecycle import Status
-from backend.domain.orders import AcceptedOrder, NewOrder
+from backend.domain.errors import EngineError, IdempotencyKeyReused, InvalidInput, Transient
+from backend.domain.orders import NewOrder
 from backend.runtime import order_traces
 from backend.runtime.background import shield
-from backend.store.intake import NewBatch
+from backend.store.intake import NewBatch, SettledBatch
 
 YIELD_EVERY_ORDERS = 50
 """Work on the orders of a batch yields to the event loop after so many of them."""
@@ -95,20 +93,9 @@ def _hash_entries(entries: Sequence[OrderRequest | Problem]) -> bytes:
     return batch_hash.digest()
 
 
-class _ResolvedBatch(NamedTuple):
-    """The result of each entry of a batch, at its index, and the orders to store."""
-
-    results: list[dict[str, object]]
-    new_orders: list[NewOrder]
-
-    @property
-    def refused_count(self) -> int:
-        return sum("problem" in result for result in self.results)
-
-
 async def _resolve_entries(
     api: ApiContext, request: Request, batch_id: UUID, entries: Sequence[OrderRequest | Problem]
-) -> _ResolvedBatch:
+) -> ResolvedBatch:
     orders = [
         entry
         if isinstance(entry, Problem)
@@ -135,13 +122,13 @@ async def _resolve_entries(
     if judged := [order for order in strict if order.id not in stored]:
         refused = await find_strict_errors(api, judged) | refused
     refused |= _find_refusals(orders, entries, stored)
-    resolved = _ResolvedBatch([], [])
+    resolved = ResolvedBatch([], [])
     new_by_name: dict[str, NewOrder] = {}
     for order in orders:
         result: NewOrder | Problem = order
         if isinstance(order, NewOrder) and order.id in refused and order.id not in stored:
             result = refused[order.id]
-        resolved.results.append(_resolve_entry(result, stored, new_by_name, resolved.new_orders))
+        resolved.results.append(resolve_entry(result, stored, new_by_name, resolved.new_orders))
         if len(resolved.results) % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     refuse_halves(orders, resolved.results, resolved.new_orders)
@@ -169,75 +156,56 @@ def _name_group(batch_id: UUID, entry: OrderRequest) -> UUID | None:
     return None if entry.oco_label is None else uuid5(batch_id, entry.oco_label)
 
 
-def _resolve_entry(
-    order: NewOrder | Problem,
-    stored: dict[UUID, AcceptedOrder | IdempotencyKeyReused],
-    new_by_name: dict[str, NewOrder],
-    new_orders: list[NewOrder],
-) -> dict[str, object]:
-    """The result of one entry: a new order, a replay of an earlier one, or a problem."""
-    if isinstance(order, Problem):
-        return {"problem": order.to_json()}
-    name = order.client_order_id
-    echo: dict[str, object] = {} if name is None else {"clientOrderId": name}
-    earlier: AcceptedOrder | IdempotencyKeyReused | NewOrder | None = stored.get(
-        order.id
-    ) or new_by_name.get(name or "")
-    match earlier:
-        case None:
-            new_orders.append(order)
-            if name is not None:
-                new_by_name[name] = order
-            return {"orderId": str(order.id), "status": _get_status(order), **echo}
-        case AcceptedOrder(id=order_id, status=status):
-            return {"orderId": str(order_id), "status": status, **echo, "replayed": True}
-        case NewOrder(id=order_id) if earlier.request_hash == order.request_hash:
-            first_status = _get_status(earlier)
-            return {"orderId": str(order_id), "status": first_status, **echo, "replayed": True}
-        case IdempotencyKeyReused():
-            return {"problem": to_problem(earlier).to_json()}
-        case NewOrder():
-            reason = f"clientOrderId {name!r} already names another order of this batch"
-            error = IdempotencyKeyReused("client_order_id_reused", reason)
-            return {"problem": to_problem(error).to_json()}
-
-
-def _get_status(order: NewOrder) -> str:
-    return Status.WAITING if order.waits else QUEUED
-
-
 async def _store_batch(
-    api: ApiContext, request: Request, new_batch: NewBatch, resolved: _ResolvedBatch
+    api: ApiContext, request: Request, new_batch: NewBatch, resolved: ResolvedBatch
 ) -> Response:
     services = api.services
     await _tell_met(api, resolved)
     _tell_held(api, resolved)
     cursor = api.stream_cursors.format(await services.feed.read_head())
     path = f"/api/orders/stream?batchId={new_batch.id}&after={cursor}"
-    body = encode(
-        {
-            "batchId": str(new_batch.id),
-            "accepted": len(resolved.results) - resolved.refused_count,
-            "refused": resolved.refused_count,
-            "ws_url": api.public_address.find_base(request).socket + path,
-            "orders": resolved.results,
-        }
-    )
-    new_batch = new_batch._replace(response=body)
+    socket_url = api.public_address.find_base(request).socket + path
+    stored = resolved, _build_body(new_batch, resolved, socket_url)
+
+    def settle(refused: Mapping[UUID, EngineError]) -> SettledBatch:
+        nonlocal stored
+        left = resolved.drop(refused)
+        if not left.new_orders:
+            raise NothingNew(left)
+        stored = left, _build_body(new_batch, left, socket_url)
+        return SettledBatch(stored[1], left.new_orders)
+
+    to_store = new_batch._replace(response=stored[1])
     # Shielded: cancelling a transaction may take longer than the transaction itself.
-    storing = shield(services.intake.accept_batch(new_batch, resolved.new_orders))
-    earlier_response = await await_stored(storing)
+    storing = shield(services.intake.accept_batch(to_store, resolved.new_orders, settle))
+    try:
+        earlier_response = await await_stored(storing)
+    except NothingNew as nothing:
+        return await _replay_orders(api, new_batch, nothing.resolved)
     if earlier_response is not None:
         return await _build_repeat_response(api, request, earlier_response)
-    api.admission.count_stored(request.owner, len(resolved.new_orders))
-    for order in resolved.new_orders:
+    left, body = stored
+    api.admission.count_stored(request.owner, len(left.new_orders))
+    for order in left.new_orders:
         order_traces.order_accepted(order.id, request.headers)
-    if at_once := [order.id for order in resolved.new_orders if not order.waits]:
+    if at_once := [order.id for order in left.new_orders if not order.waits]:
         await services.jobs.send(request.owner, at_once)
     return Response(202, body)
 
 
-async def _tell_met(api: ApiContext, resolved: _ResolvedBatch) -> None:
+def _build_body(new_batch: NewBatch, resolved: ResolvedBatch, socket_url: str) -> str:
+    return encode(
+        {
+            "batchId": str(new_batch.id),
+            "accepted": len(resolved.results) - resolved.refused_count,
+            "refused": resolved.refused_count,
+            "ws_url": socket_url,
+            "orders": resolved.results,
+        }
+    )
+
+
+async def _tell_met(api: ApiContext, resolved: ResolvedBatch) -> None:
     """Say of each new order that waits whether the market meets it already, where it is known."""
     found = await find_met_now(api, resolved.new_orders)
     if not found:
@@ -249,7 +217,7 @@ async def _tell_met(api: ApiContext, resolved: _ResolvedBatch) -> None:
             result["isMetNow"] = is_met
 
 
-def _tell_held(api: ApiContext, resolved: _ResolvedBatch) -> None:
+def _tell_held(api: ApiContext, resolved: ResolvedBatch) -> None:
     """Say of each new order that a trading state holds why that is."""
     if not api.services.trading.rules.current:
         return
@@ -273,9 +241,7 @@ async def _build_repeat_response(api: ApiContext, request: Request, earlier: str
     return Response(202, encode(body), REPLAYED_HEADERS)
 
 
-async def _replay_orders(
-    api: ApiContext, new_batch: NewBatch, resolved: _ResolvedBatch
-) -> Response:
+async def _replay_orders(api: ApiContext, new_batch: NewBatch, resolved: ResolvedBatch) -> Response:
     """The response to a batch without new orders: replays, or 422 if every entry is refused."""
     if resolved.refused_count == len(resolved.results):
         detail = "no order of the batch is valid; orders has the problem of each, at its index"

@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
+from backend.api.admission.limit_headers import tell_rate
 from backend.api.context import ApiContext
+from backend.api.routes.batches.resolved_batch import QUEUED
 from backend.api.routes.parameters import read_idempotency_key
 from backend.api.routes.waiting.order_markets import (
     build_poolless_error,
@@ -36,9 +38,6 @@ from backend.store.errors import report_unavailable
 
 STORE_TIMEOUT_S = 5.0
 """How long a client waits for PostgreSQL to store its order."""
-QUEUED = "queued"
-"""The status in the response to a new order that does not wait; that to a repeat has the status of
-the order."""
 _PRICE_FIELDS: Final = {
     OrderType.LIMIT: "limitPrice",
     OrderType.STOP: "triggerPrice",
@@ -78,6 +77,8 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     if order.waits:
         await _require_market(api, order, is_strict=order_request.is_strict)
     accepted = await await_stored(services.intake.accept(order))
+    if accepted.rate is not None:
+        tell_rate(request.response_headers, accepted.rate)
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
         order_traces.order_accepted(order.id, request.headers)

@@ -11,6 +11,8 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Rejected, Transient
+from backend.domain.limits.order_limits import LimitName
+from backend.domain.limits.refusals import TEMPORARY, LimitExceeded
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 ERRORS_MAX = 20
@@ -109,10 +111,22 @@ def to_problem(error: Exception) -> Problem:
             return error
         case InvalidInput(field=field, code=code, reason=reason):
             return invalid_fields([FieldError(field, code, reason)])
+        case LimitExceeded():
+            return _limit_to_problem(error)
         case IdempotencyKeyReused(code=code, reason=reason):
             return invalid_fields([FieldError(_REUSED_FIELDS[code], code, reason)])
         case _:
             return _engine_error_to_problem(error)
+
+
+def _limit_to_problem(error: LimitExceeded) -> Problem:
+    is_temporary = error.name in TEMPORARY
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if is_temporary else {}
+    if error.name is LimitName.ORDERS_PER_SECOND:
+        headers["RateLimit"] = f'"owner";r={error.members["left"]};t=1'
+        headers["RateLimit-Policy"] = f'"owner";q={error.members["limit"]};w=1'
+    status = HTTPStatus.TOO_MANY_REQUESTS if is_temporary else HTTPStatus.UNPROCESSABLE_ENTITY
+    return Problem(status, error.code, error.reason, headers=headers, members=error.members)
 
 
 def _engine_error_to_problem(error: Exception) -> Problem:

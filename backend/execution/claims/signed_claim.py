@@ -51,18 +51,22 @@ async def claim_signed(
         context.on_checkpoint(Checkpoint.QUOTED)
         signed = await context.submitter.sign(order, route, funds)
         spend = await funds.reserve(order.terms, route, signed.fee_lamports)
+        measure = None
+        if context.measurer.is_wanted:
+            measure = await context.measurer.measure(order.terms, route)
     except EngineError:
         return None
     steps = StepRecorder(context.journal, order, attempts_max=context.policy.attempts_max)
     steps.claim(terms_text)
     data = route.to_json(order.terms)
     steps.defer(Cause.ROUTED, data, dex=route.quote.dex, route=encode_json(data))
-    record = steps.record(Cause.SIGNED, describe_signed(signed), signed=signed, spend=spend)
+    described = describe_signed(signed, measure)
+    record = steps.record(Cause.SIGNED, described, signed=signed, spend=spend, measure=measure)
     try:
         await renewer.claim_by(record)
     except BudgetRevoked:
         funds.void_budgets()
         return None
-    except (LeaseLost, OrderExpired, OrderHeld, FundsReserved):
+    except (LeaseLost, OrderExpired, OrderHeld, FundsReserved, EngineError):
         return None
     return SignedClaim(steps.order, route, signed)

@@ -9,7 +9,8 @@ from backend.domain.errors import Rejected
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.execution.event_data import FUNDS_RESERVED, TRADING_HALTED, describe_signed
-from backend.execution.step_recorder import StepRecorder
+from backend.execution.step_recorder import StepRecorder, TransitionFields
+from backend.execution.trading.route_measurer import RouteMeasurer
 from backend.execution.unsent_limiter import UnsentPlace
 from backend.execution.wallet.wallets import Wallets
 from backend.routing.route import Route
@@ -20,7 +21,10 @@ from backend.store.wallets.spending import BudgetRevoked, FundsReserved
 class Payment:
     """The wallet of one execution; ``place`` is given back while it waits for funds."""
 
-    def __init__(self, wallets: Wallets, order: LeasedOrder, place: UnsentPlace) -> None:
+    def __init__(
+        self, wallets: Wallets, measurer: RouteMeasurer, order: LeasedOrder, place: UnsentPlace
+    ) -> None:
+        self._measurer = measurer
         self.funds = wallets.find(order.wallet)
         self._wallets = wallets
         self._place = place
@@ -53,12 +57,15 @@ class Payment:
         ``None`` after a wait for orders in flight that have reserved what it takes: the order is
         to be routed again. Raises as ``Journal.record``, ``Funds.reserve`` and ``await_free``.
         """
-        order = steps.order
+        order, measure = steps.order, None
+        if self._measurer.is_wanted:
+            measure = await self._measurer.measure(order.terms, route)
         while True:
             spend = await self.funds.reserve(order.terms, route, signed.fee_lamports)
             try:
-                data = describe_signed(signed)
-                await steps.record(Cause.SIGNED, data, signed=signed, spend=spend)
+                data = describe_signed(signed, measure)
+                fields: TransitionFields = {"signed": signed, "spend": spend, "measure": measure}
+                await steps.record(Cause.SIGNED, data, **fields)
             except BudgetRevoked:
                 self.funds.void_budgets()
             except FundsReserved:

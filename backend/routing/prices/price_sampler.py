@@ -152,12 +152,12 @@ def _find_price(tokens: tuple[Token, Token], pools: Sequence[Pool]) -> PriceRati
     """What the best pool pays for the base that the sample's amount of the quote token buys."""
     base, quote = tokens
     size = QUOTE_SIZES.get(quote.symbol, 1) * 10**quote.decimals
-    amount = _quote_best(pools, quote, size)
-    paid = _quote_best(pools, base, amount) if amount else 0
+    amount = quote_best(pools, quote, size)
+    paid = quote_best(pools, base, amount) if amount else 0
     return PriceRatio(paid, amount) if paid else None
 
 
-def _quote_best(pools: Sequence[Pool], token: Token, amount_in: int) -> int:
+def quote_best(pools: Sequence[Pool], token: Token, amount_in: int) -> int:
     """What the best pool pays for an amount; 0 if none pays anything."""
     mint, best = Pubkey.from_string(token.mint), 0
     for pool in pools:

@@ -1,5 +1,6 @@
 """Intake of orders: what accepts them."""
 
-from backend.store.intake.intake import Intake, NewBatch
+from backend.store.intake.batch_rows import NewBatch, SettledBatch
+from backend.store.intake.intake import Intake
 
-__all__ = ["Intake", "NewBatch"]
+__all__ = ["Intake", "NewBatch", "SettledBatch"]

@@ -9,16 +9,17 @@ the batch's key, so that one unique index keeps each key to one request.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from backend.domain.errors import EngineError, IdempotencyKeyReused, InvalidInput
 from backend.domain.lifecycle import Status
+from backend.domain.limits.refusals import LimitExceeded
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
@@ -36,7 +37,23 @@ from backend.store.idempotency.earlier_requests import (
     find_earlier,
     remember_keys,
 )
+from backend.store.intake.batch_rows import (
+    INSERT_BATCH,
+    NewBatch,
+    SettleBatch,
+    name_request,
+    read_batch_response,
+    settle_batch,
+)
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
+from backend.store.intake.limit_admission import (
+    ADMITTED,
+    INSERT_LIMITED_ORDERS,
+    Admission,
+    admit_batch,
+    parse_admission,
+    to_limit_columns,
+)
 from backend.store.intake.order_rows import (
     INSERT_ORDERS,
     INSERT_RARE_ORDERS,
@@ -44,60 +61,69 @@ from backend.store.intake.order_rows import (
     to_columns,
     to_rare_columns,
 )
-
-_FIND_BATCH = "SELECT request_hash, response FROM batches WHERE owner = $1 AND idempotency_key = $2"
-
-_INSERT_BATCH = """
-INSERT INTO batches (id, owner, idempotency_key, request_hash, response)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id
-"""
-
-
-class NewBatch(NamedTuple):
-    """A batch to store; ``response`` is the response to return now and for every repeat."""
-
-    id: UUID
-    owner: str
-    idempotency_key: str | None
-    request_hash: bytes
-    response: str
+from backend.store.intake.refused_orders import explain_expiries, explain_missing
+from backend.store.limits.known_limits import NO_LIMITS, KnownLimits
 
 
 class Intake:
     """Stores new orders in group commits; ``run`` must be running.
 
-    ``on_commit`` is called with each commit that stored an order.
+    ``on_commit`` is called with each commit that stored an order. Orders of owners that have
+    ``limits`` are checked, in the commit that stores them.
     """
 
     def __init__(
-        self, pool: DatabasePool, *, rekick_after: timedelta, on_commit: CommitObserver
+        self,
+        pool: DatabasePool,
+        *,
+        rekick_after: timedelta,
+        on_commit: CommitObserver,
+        limits: KnownLimits = NO_LIMITS,
     ) -> None:
+        self._limits = limits
         self._pool = pool
         self._rekick_after = rekick_after
         self._on_commit = on_commit
         self._inserts: Coalescer[NewOrder, AcceptedOrder] = group_commits(
             self._accept, "store orders"
         )
-        self.run = self._inserts.run
+        # Of their own, so that no other owner waits for the lock of one that is limited.
+        self._limited_inserts: Coalescer[NewOrder, AcceptedOrder] = group_commits(
+            self._accept, "store limited orders"
+        )
+
+    async def run(self) -> None:
+        """Store orders until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._inserts.run())
+            tasks.create_task(self._limited_inserts.run())
 
     async def accept(self, order: NewOrder) -> AcceptedOrder:
         """Store one order, or find the order that an earlier request with the same key stored.
 
         Raises ``IdempotencyKeyReused`` if that request was different, ``InvalidInput`` for an
-        expiry that has passed or is too far ahead, and ``Transient`` if PostgreSQL is unavailable;
-        in that case the order may be stored.
+        expiry that has passed or is too far ahead, ``LimitExceeded`` for a limit of its owner, and
+        ``Transient`` if PostgreSQL is unavailable; in that case the order may be stored.
         """
-        return await self._inserts.submit(order)
+        try:
+            return await self._choose_inserts(order).submit(order)
+        except LimitExceeded as error:
+            self._limits.on_refused(order.owner, error)
+            raise
+
+    def _choose_inserts(self, order: NewOrder) -> Coalescer[NewOrder, AcceptedOrder]:
+        return self._limited_inserts if self._limits.is_limited(order.owner) else self._inserts
 
     async def _accept(self, orders: Sequence[NewOrder]) -> list[AcceptedOrder | Exception]:
         async def accept() -> list[AcceptedOrder | Exception]:
             async with self._pool.acquire() as connection:
-                stored = await self._insert(connection, orders)
+                stored, admission = await self._insert(connection, orders)
                 self._notify(orders, stored)
                 missing = [order for order in orders if order.id not in stored]
-                results = await _explain_missing(connection, missing) if missing else {}
+                refused = admission.refused
+                results = await explain_missing(connection, missing, refused) if missing else {}
             return [
-                _build_accepted(order, stored[order.id]["created_at"])
+                _build_accepted(order, stored[order.id]["created_at"], admission)
                 if order.id in stored
                 else results[order.id]
                 for order in orders
@@ -105,10 +131,13 @@ class Intake:
 
         return await translate_errors(accept)
 
-    async def accept_batch(self, batch: NewBatch, orders: Sequence[NewOrder]) -> str | None:
+    async def accept_batch(
+        self, new_batch: NewBatch, new_orders: Sequence[NewOrder], settle: SettleBatch | None = None
+    ) -> str | None:
         """Store a batch and its orders in one transaction.
 
-        Returns ``None`` if it was stored, or the response to an earlier request with its key.
+        Returns ``None`` if it was stored, or the response to an earlier request with its key. What
+        is stored, and told, of orders that a limit refuses is what ``settle`` returns.
         Raises ``IdempotencyKeyReused`` if that request was different or a single order, or if the
         client order id of an order is in use, and ``InvalidInput`` for an expiry as ``accept``;
         then nothing of the batch is stored. Raises ``Transient`` if PostgreSQL is unavailable; in
@@ -117,19 +146,26 @@ class Intake:
 
         async def accept() -> str | None:
             async with self._pool.acquire() as connection, connection.transaction():
-                if await connection.fetchval(_INSERT_BATCH, *batch) is None:
-                    return await _read_batch_response(connection, batch)
+                batch, orders = new_batch, new_orders
+                if self._limits.is_limited(batch.owner):
+                    admission = await admit_batch(connection, orders, self._limits.reference)
+                    refused = admission.refused
+                    batch, orders = await settle_batch(connection, batch, orders, refused, settle)
+                    for each in refused.values():
+                        self._limits.on_refused(batch.owner, each)
+                if await connection.fetchval(INSERT_BATCH, *batch) is None:
+                    return await read_batch_response(connection, batch)
                 key = batch.idempotency_key
-                if key is not None and not await claim_key(connection, _name_request(batch, key)):
+                if key is not None and not await claim_key(connection, name_request(batch, key)):
                     raise build_key_reuse_error()
                 first = [replace(order, idempotency_key=key) for order in orders[:1]]
                 named = [*first, *orders[1:]]
-                stored = await self._insert(connection, named)
+                stored, _ = await self._insert(connection, named, is_admitted=True)
                 missing = [order for order in named if order.id not in stored]
                 if missing:
                     conflict = await find_conflict(connection, missing[0])
                     if conflict is None:
-                        errors = await _explain_expiries(connection, missing[:1])
+                        errors = await explain_expiries(connection, missing[:1])
                         raise errors[missing[0].id]
                     raise conflict
             self._notify(named, stored)
@@ -144,7 +180,7 @@ class Intake:
 
         async def find() -> str | None:
             async with self._pool.acquire() as connection:
-                return await _read_batch_response(connection, batch)
+                return await read_batch_response(connection, batch)
 
         return await translate_errors(find)
 
@@ -201,25 +237,33 @@ class Intake:
 
         async def remember() -> dict[KeyedRequest, EngineError]:
             async with self._pool.acquire() as connection:
-                return await remember_keys(connection, [_name_request(batch, key)])
+                return await remember_keys(connection, [name_request(batch, key)])
 
         for error in (await translate_errors(remember)).values():
             raise error
 
     async def _insert(
-        self, connection: DatabaseConnection, orders: Sequence[NewOrder]
-    ) -> dict[UUID, asyncpg.Record]:
-        has_rare = any(map(has_rare_terms, orders))
+        self,
+        connection: DatabaseConnection,
+        orders: Sequence[NewOrder],
+        *,
+        is_admitted: bool = False,
+    ) -> tuple[dict[UUID, asyncpg.Record], Admission]:
+        is_limited = not is_admitted and any(self._limits.is_limited(o.owner) for o in orders)
+        has_rare = is_limited or any(map(has_rare_terms, orders))
+        statement = INSERT_RARE_ORDERS if has_rare else INSERT_ORDERS
         rows = await connection.fetch(
-            INSERT_RARE_ORDERS if has_rare else INSERT_ORDERS,
+            INSERT_LIMITED_ORDERS if is_limited else statement,
             *to_columns(orders),
             self._rekick_after,
             EXPIRY_AHEAD_MAX,
             WAITS.status.value,
             *(to_rare_columns(orders) if has_rare else ()),
+            *(to_limit_columns(orders, self._limits.reference) if is_limited else ()),
         )
-        observe.orders_stored(len(rows))
-        return {row["id"]: row for row in rows}
+        stored = {row["id"]: row for row in rows if row["txid"] is not None}
+        observe.orders_stored(len(stored))
+        return stored, parse_admission(rows, self._limits.reference) if is_limited else ADMITTED
 
     def _notify(self, orders: Sequence[NewOrder], stored: Mapping[UUID, asyncpg.Record]) -> None:
         if not stored:
@@ -232,52 +276,7 @@ class Intake:
         self._on_commit(Commit(txid, events, begins_wait))
 
 
-def _build_accepted(order: NewOrder, created_at: datetime) -> AcceptedOrder:
+def _build_accepted(order: NewOrder, created_at: datetime, admission: Admission) -> AcceptedOrder:
     status = WAITS.status if order.waits else Status.PENDING
-    return AcceptedOrder(order.id, created_at, status=status)
-
-
-async def _explain_missing(
-    connection: DatabaseConnection, orders: Sequence[NewOrder]
-) -> dict[UUID, AcceptedOrder | Exception]:
-    """Why each order was not stored: it is a repeat, whose key is remembered, or has expired."""
-    earlier = await find_earlier(connection, orders)
-    results: dict[UUID, AcceptedOrder | Exception] = {}
-    refused = []
-    unknown = {}
-    for order in orders:
-        repeat = earlier.resolve(order)
-        if repeat is None:
-            refused.append(order)
-            continue
-        results[order.id] = repeat
-        key = order.idempotency_key
-        if key is not None and isinstance(repeat, AcceptedOrder) and not earlier.has_key(order):
-            unknown[order.id] = KeyedRequest(order.owner, key, order.request_hash)
-    errors = await remember_keys(connection, unknown.values())
-    results |= {each: errors[request] for each, request in unknown.items() if request in errors}
-    return results | await _explain_expiries(connection, refused) if refused else results
-
-
-async def _explain_expiries(
-    connection: DatabaseConnection, orders: Sequence[NewOrder]
-) -> dict[UUID, InvalidInput]:
-    """The error of each of these orders, which were neither stored nor found."""
-    # Without an expiry, only a conflict on the id itself gets here: no order was stored twice.
-    assert all(order.expires_at is not None for order in orders), orders
-    errors = await find_expiry_errors(connection, orders)
-    moved = InvalidInput("expiresAt", "was too far ahead a moment ago")
-    return {order.id: errors.get(order.id, moved) for order in orders}
-
-
-def _name_request(batch: NewBatch, key: str) -> KeyedRequest:
-    return KeyedRequest(batch.owner, key, batch.request_hash)
-
-
-async def _read_batch_response(connection: DatabaseConnection, batch: NewBatch) -> str | None:
-    row = await connection.fetchrow(_FIND_BATCH, batch.owner, batch.idempotency_key)
-    if row is None:
-        return None
-    if row["request_hash"] != batch.request_hash:
-        raise build_key_reuse_error()
-    return str(row["response"])
+    rate = admission.rates.get(order.id)
+    return AcceptedOrder(order.id, created_at, status=status, rate=rate)

@@ -26,8 +26,8 @@ WITH input AS (
 {INPUT_TYPES}{{rare_types}}
     ) AS i({INPUT_NAMES}{{rare_columns}})
     LIMIT cardinality($1::uuid[])
-), written AS MATERIALIZED (
-    SELECT clock_timestamp() AS at
+{{admission}}), written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at{{written_after}}
 ), stored AS (
     INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
                         token_in, token_out, amount_in, min_amount_out, slippage_bps,
@@ -41,7 +41,7 @@ WITH input AS (
            CASE WHEN waits THEN order_trigger_shard(token_in, token_out) END{{rare_columns}}
     FROM input CROSS JOIN written
     WHERE (input.idempotency_key IS NULL OR {IS_KEY_FREE})
-        AND (expires_at > now() AND expires_at <= now() + $20::interval) IS NOT FALSE
+        AND (expires_at > now() AND expires_at <= now() + $20::interval) IS NOT FALSE{{admitted}}
     ON CONFLICT DO NOTHING
     RETURNING id, created_at
 ), logged AS (
@@ -52,14 +52,38 @@ WITH input AS (
     SELECT id, 2, $21::text::order_status, written.at, 1, '{{{{}}}}'
     FROM input CROSS JOIN written WHERE waits AND {_IS_STORED}
 )
-SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
+SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid{{columns}} FROM stored{{others}}
 """  # noqa: S608 - constants only
-INSERT_ORDERS: Final = _INSERT.format(rare_types="", rare_columns="")
+
+
+def build_insert(
+    *,
+    is_rare: bool,
+    admission: str = "",
+    written_after: str = "",
+    admitted: str = "",
+    columns: str = "",
+    others: str = "",
+) -> str:
+    """The statement that stores orders, with the parts that it has for some of them.
+
+    ``is_rare``: with the columns of ``to_rare_columns``. The other parts are those of limits.
+    """
+    types = ", $22::uuid[], $23::jsonb[], $24::text[], $25::text[]"
+    return _INSERT.format(
+        rare_types=types if is_rare else "",
+        rare_columns=", oco_group, bracket, route_constraints, fees" if is_rare else "",
+        admission=admission,
+        written_after=written_after,
+        admitted=admitted,
+        columns=columns,
+        others=others,
+    )
+
+
+INSERT_ORDERS: Final = build_insert(is_rare=False)
 """Stores orders with their first events, those that may be stored, and returns them."""
-INSERT_RARE_ORDERS: Final = _INSERT.format(
-    rare_types=", $22::uuid[], $23::jsonb[], $24::text[], $25::text[]",
-    rare_columns=", oco_group, bracket, route_constraints, fees",
-)
+INSERT_RARE_ORDERS: Final = build_insert(is_rare=True)
 """The same for orders of which some have what few orders have."""
 
 

@@ -11,6 +11,7 @@ from backend.domain.lifecycle import CANCELLABLE_STATUSES
 from backend.domain.trading.states import Scope, Target, TradingRule
 from backend.store.audit_log.entries import Actor
 from backend.store.database import FIRST_ID, DatabasePool
+from backend.store.limits.limit_store import LimitStore
 from backend.store.trading.changes import StateChange, lift_state, set_state
 from backend.store.trading.held_orders import IS_ACTIVE, walk_owners
 from backend.store.trading.rules import TradingRules
@@ -51,13 +52,14 @@ class HaltResult(NamedTuple):
 class TradingControl:
     """Sets and lifts trading states for people. Its methods raise ``Transient``.
 
-    ``rules`` are the states in force as this process knows them.
+    ``rules`` are the states in force as this process knows them, ``limits`` those of owners.
     """
 
     def __init__(
         self, rules: TradingRules, pool: DatabasePool, cancellations: Cancellations
     ) -> None:
         self.rules: Final = rules
+        self.limits: Final = LimitStore(pool, rules.limits.reference)
         self._pool = pool
         self._cancellations = cancellations
 

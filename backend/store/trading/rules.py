@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Final
 
 import asyncpg
 
+from backend.domain.amounts import Token
 from backend.domain.errors import Transient
+from backend.domain.tokens import USDC
 from backend.domain.trading.states import Scope, Target, TradingRule, TradingState
 from backend.store.database import DatabasePool
+from backend.store.limits.known_limits import KnownLimits
 from backend.store.trading import observe_trading
 
 INTERVAL_S: Final = 0.25
+# The version of the limits comes along, so that following them takes no statement of its own.
 _READ: Final = """ -- read trading states
-SELECT scope, subject, state, why, set_by, since, reference FROM trading_states
+SELECT v.version AS limits_version, t.* FROM order_limits_version v LEFT JOIN (
+    SELECT scope, subject, state, why, set_by, since, reference FROM trading_states
+) t ON true
 ORDER BY scope <> 'all', since, scope, subject
 """
 
@@ -32,7 +39,11 @@ def parse_rule(row: asyncpg.Record) -> TradingRule:
 
 async def read_rules(pool: DatabasePool) -> list[TradingRule]:
     """The states in force, that of all orders first. Raises ``Transient``."""
-    return [parse_rule(row) for row in await pool.read(_READ)]
+    return _parse_rules(await pool.read(_READ))
+
+
+def _parse_rules(rows: Sequence[asyncpg.Record]) -> list[TradingRule]:
+    return [parse_rule(row) for row in rows if row["scope"] is not None]
 
 
 async def _ignore_change() -> None:
@@ -40,12 +51,13 @@ async def _ignore_change() -> None:
 
 
 class TradingRules:
-    """The states in force as of the last reading; ``run`` must be running.
+    """The states in force as of the last reading, and the limits; ``run`` must be running.
 
     ``on_lifted`` is called when a state is not in force any more, or holds less.
     """
 
-    def __init__(self, pool: DatabasePool) -> None:
+    def __init__(self, pool: DatabasePool, reference: Token = USDC) -> None:
+        self.limits: Final = KnownLimits(reference)
         self._pool = pool
         self.on_lifted: Callable[[], Awaitable[None]] = _ignore_change
         self.current: Sequence[TradingRule] = []
@@ -61,7 +73,10 @@ class TradingRules:
 
     async def refresh(self) -> None:
         """Read now. Raises ``Transient``."""
-        earlier, self.current = self.current, await read_rules(self._pool)
+        asked_at_s = monotonic()
+        rows = await self._pool.read(_READ)
+        await self.limits.follow(self._pool, rows[0]["limits_version"], asked_at_s)
+        earlier, self.current = self.current, _parse_rules(rows)
         if earlier != self.current:
             observe_trading.states_changed(self.current)
             targets = {each.target for each in self.current if each.state is TradingState.HALTED}

@@ -52,6 +52,7 @@ async def amend_order(api: ApiContext, request: Request) -> Response:
         amendment = await _build_amendment(api, request.owner, record, amend_request)
         if not amendment.describe():
             return await show_order(api, record)
+        await _require_limits(api, amendment)
         if await await_written(services.amendments.amend(amendment), _UNKNOWN_RESULT):
             amended = await services.orders.get_current(request.owner, order_id)
             if amended is None:
@@ -59,6 +60,17 @@ async def amend_order(api: ApiContext, request: Request) -> Response:
             return await show_order(api, amended)
         await _refuse_expiry(api, record, amendment)
     raise Transient("busy", "the order changes again and again; repeat the request")
+
+
+async def _require_limits(api: ApiContext, amendment: Amendment) -> None:
+    """Raise ``LimitExceeded`` if the new terms exceed a limit of their owner."""
+    services = api.services
+    if not services.trading.rules.limits.is_limited(amendment.owner):
+        return
+    error = await services.trading.limits.find_term_error(amendment.owner, amendment.terms)
+    if error is not None:
+        services.trading.rules.limits.on_refused(amendment.owner, error)
+        raise error
 
 
 def _read_seq(request: Request) -> int:

@@ -1,0 +1,1 @@
+"""The entries of a batch, and what becomes of each."""

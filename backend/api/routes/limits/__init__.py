@@ -1,0 +1,1 @@
+"""Views of limits: what owners have, and who sets them."""

@@ -1,0 +1,1 @@
+"""Limits of owners: what they are, and the statements that keep orders within them."""
