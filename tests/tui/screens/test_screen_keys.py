@@ -136,11 +136,17 @@ async def test_every_key_of_the_footer_and_the_help_is_bound() -> None:
             for node in (app.main.order_table, app.main, app)
             for key in node._bindings.key_to_bindings
         }
-        named = {"/": "slash", "]": "right_square_bracket", "?": "question_mark"}
+        named = {".": "full_stop", "/": "slash", "]": "right_square_bracket", "?": "question_mark"}
         for key in (*keys.FOOTER_KEYS, *keys.OTHER_KEYS):
             words = "123456789" if key.key == "1-9" else key.key.split()
             for word in words:
                 assert named.get(word, word) in bound, key
+        for view, shown in keys.VIEW_KEYS.items():
+            pane = app.main.panes.get(view)
+            of_view = set() if pane is None else {*pane._bindings.key_to_bindings}
+            for key in shown:
+                word = {**named, "-": "minus"}.get(key.key, key.key)
+                assert word in bound | of_view, (view, key)
 
 
 async def test_typing_into_a_field_does_not_trigger_keys() -> None:
