@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from playwright.async_api import async_playwright, expect
 
 from tests.browser.client_page import ClientPage
-from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, HEADLESS_SHELL
 from tests.e2e.up import run_up
 
 VIEWPORT = {"width": 1200, "height": 850}
@@ -55,7 +55,8 @@ async def take_screenshots(folder: Path, data_dir: Path) -> None:
     """Take one screenshot of the form in light, and one of an order's detail in dark colours."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
+            executable_path=HEADLESS_SHELL if HEADLESS_SHELL.exists() else CHROMIUM,
+            args=CHROMIUM_ARGUMENTS,
         )
         async with run_up(data_dir, "--profile", "demo", "--headless") as up:
             page = await browser.new_page(color_scheme="light")
@@ -69,7 +70,28 @@ async def take_screenshots(folder: Path, data_dir: Path) -> None:
             await expect(client.element("in-flight")).to_have_text("0")
             await asyncio.sleep(WAIT_S)
             await page.screenshot(path=folder / "client-dark.png")
+            await take_desk_screenshots(client, folder)
         await browser.close()
+
+
+async def take_desk_screenshots(client: ClientPage, folder: Path) -> None:
+    """Take one screenshot of the market in dark, and one of the positions in light colours."""
+    page = client.page
+    await client.element("detail-close").click()
+    await page.locator("h1").click()
+    await page.keyboard.press("5")
+    await expect(client.element("market-lines").locator("tr").nth(3)).to_be_visible()
+    await expect(client.element("market-pools").locator("tr").first).to_be_visible()
+    for _ in range(3):
+        await client.element("market-in").click()
+    await asyncio.sleep(WAIT_S)
+    await page.screenshot(path=folder / "desk-markets.png")
+    await page.emulate_media(color_scheme="light")
+    await page.keyboard.press("4")
+    await expect(client.element("positions-rows").locator("tr").first).to_be_visible()
+    await page.set_viewport_size({"width": VIEWPORT["width"], "height": 560})
+    await asyncio.sleep(WAIT_S)
+    await page.screenshot(path=folder / "desk-positions.png")
 
 
 def main() -> None:

@@ -1,33 +1,41 @@
 /**
  * The page: connects the event feed, the order store and the views.
  *
- * Events only schedule a frame, so that the page is rendered at most once a frame. The orders to
- * show are filtered and sorted a few times a second, and the summary is computed twice a second:
- * both are linear in the number of orders, rendering the visible rows is not.
+ * Events only schedule a frame, so that the page is rendered at most once a frame. The summary is
+ * computed twice a second: it is linear in the number of orders, rendering the visible rows is not.
  */
 
 import { ApiClient } from "./connection/api.js";
-import { followDifferences } from "./connection/balances.js";
+import { AccountFeed } from "./connection/desk/account_feed.js";
+import { PriceFeed } from "./connection/desk/price_feed.js";
+import { QualityFeed } from "./connection/desk/quality_feed.js";
+import { QuoteFeed } from "./connection/desk/quote_feed.js";
 import { DistanceFeed } from "./connection/distances.js";
 import { EventFeed } from "./connection/feed.js";
 import { StoppedFeed } from "./connection/stopped_feed.js";
-import { FilterError, parseFilter } from "./model/filter.js";
+import { Desk } from "./desk.js";
+import { countBatches } from "./model/desk/batches.js";
+import { sumGains } from "./model/desk/positions.js";
 import { OrderStore } from "./model/order_store.js";
-import { PausedView } from "./model/paused_view.js";
 import { canAmend } from "./model/plan/amendment.js";
 import { describeTerms } from "./model/plan/order_plan.js";
 import { summarize } from "./model/summary.js";
+import { OrderList } from "./order_list.js";
 import { AmendDialog } from "./view/amend_dialog.js";
 import { CancelDialog } from "./view/cancel_dialog.js";
-import { saveCsv, sortOrders } from "./view/columns.js";
-import { formatCount, formatCounted, setText } from "./view/format.js";
+import { BatchView } from "./view/desk/batch_view.js";
+import { FillExport } from "./view/desk/fill_export.js";
+import { MarketView } from "./view/desk/market_view.js";
+import { PositionView } from "./view/desk/position_view.js";
+import { listShortcuts } from "./view/desk/desk_keys.js";
+import { QualityView } from "./view/desk/quality_view.js";
+import { Shortcuts } from "./view/desk/shortcuts.js";
+import { formatCount, setText } from "./view/format.js";
 import { KeyDialog } from "./view/key_dialog.js";
 import { OrderDetail } from "./view/order_detail.js";
 import { OrderForm } from "./view/order_form.js";
-import { OrderTable } from "./view/order_table.js";
 import { Announcer, ConnectionBadge, DifferenceLine, SummaryBar } from "./view/summary_bar.js";
 
-const VIEW_INTERVAL_MS = 200;
 const SUMMARY_INTERVAL_MS = 500;
 const CLOCK_INTERVAL_MS = 250;
 
@@ -38,7 +46,6 @@ const store = new OrderStore();
 const feed = new EventFeed(client, store);
 const keyDialog = new KeyDialog(byId("key-dialog"), client, () => feed.retryNow());
 const orderForm = new OrderForm(byId("order-form"), client);
-const orderTable = new OrderTable(byId("scroller"), byId("orders"));
 const detail = new OrderDetail(byId("detail"), client, store);
 const cancelDialog = new CancelDialog(byId("cancel-dialog"), byId("cancel-outcome"), client, store);
 const amendDialog = new AmendDialog(byId("amend-dialog"), client, store);
@@ -46,96 +53,55 @@ const distances = new DistanceFeed(client, store, () => detail.id);
 const connectionBadge = new ConnectionBadge(byId("badge"), byId("retry"));
 const summaryBar = new SummaryBar(byId("summary"));
 const announcer = new Announcer(byId("announcements"));
+const orderList = new OrderList({ store, feed, summaryBar, countOpen });
+const orderTable = orderList.table;
+const account = new AccountFeed(client);
+const prices = new PriceFeed(client, feed);
+const markets = new MarketView(byId("markets"), {
+  store,
+  prices,
+  quotes: new QuoteFeed(client, () => prices.series.last?.closeText ?? null),
+  getOpenId: () => detail.id,
+  isLoading: () => feed.state.name === "loading",
+});
+const quality = new QualityFeed(client, () => feed.serverNow());
+const batches = new BatchView(byId("batches"), byId("again-dialog"), client, store);
+const desk = new Desk(byId("views"), {
+  batches,
+  positions: new PositionView(byId("positions"), account, store),
+  markets,
+  quality: new QualityView(byId("quality"), quality),
+});
+const differenceLine = new DifferenceLine(byId("difference"));
 
-const pausedView = new PausedView();
-const serverNow = () => Date.now() + feed.skewMs;
+let isDisconnected = true;
+let openOfServer = 0;
+
+/** How many orders are open; where not all are in memory, as the server said last. */
+function countOpen() {
+  const { inFlight, byStatus } = summaryBar.counts;
+  return store.isComplete ? inFlight + (byStatus?.waiting ?? 0) : openOfServer;
+}
 
 // Rendering
 
-let viewOrders = [];
-let viewVersion = -1;
-let viewUpdatedAt = 0;
-let viewUpdateMs = 0;
-let isViewStale = true;
-let isMatch = parseFilter("");
-let isDisconnected = true;
 let isFrameScheduled = false;
-let frameTimer = null;
 
 function scheduleFrame() {
   if (isFrameScheduled) return;
   isFrameScheduled = true;
   requestAnimationFrame(() => {
     isFrameScheduled = false;
-    const frameAt = performance.now();
-    // Updates of the view take at most a twentieth of the time, however many orders there are.
-    const intervalMs = Math.max(VIEW_INTERVAL_MS, 20 * viewUpdateMs);
-    if (isViewStale || frameAt - viewUpdatedAt > intervalMs) updateView(frameAt);
-    else if (viewVersion !== store.version) frameTimer ??= setTimeout(onFrameTimer, VIEW_INTERVAL_MS);
-    orderTable.paint(pausedView.selectTime(serverNow()));
-    paintPauseButton();
+    const nowMs = feed.serverNow();
+    if (desk.hasOrders) orderList.paint(performance.now(), nowMs);
+    else desk.paint(nowMs);
     detail.paint();
   });
 }
 
-function onFrameTimer() {
-  frameTimer = null;
-  scheduleFrame();
-}
-
-function updateView(frameAt) {
-  if (isViewStale || (viewVersion !== store.version && !pausedView.isPaused)) {
-    const nowMs = pausedView.selectTime(serverNow());
-    const { statuses } = summaryBar;
-    const isShown = (order) =>
-      (statuses.size === 0 || statuses.has(order.status)) && isMatch(order, nowMs);
-    const { key, isDescending } = orderTable.sort;
-    viewOrders = pausedView.selectOrders(store.oldestFirst).filter(isShown);
-    if (key !== "order") viewOrders = sortOrders(viewOrders, key, isDescending, nowMs);
-    else if (isDescending) viewOrders.reverse();
-    orderTable.setOrders(viewOrders);
-    paintViewState();
-  }
-  isViewStale = false;
-  viewVersion = store.version;
-  viewUpdatedAt = frameAt;
-  viewUpdateMs = performance.now() - frameAt;
-}
-
-function paintViewState() {
-  const known = pausedView.selectOrders(store.oldestFirst).length;
-  const total = formatCount(Math.max(feed.total, known));
-  const newest = store.isComplete ? "" : ` (the newest of ${total})`;
-  const shown = `${formatCount(viewOrders.length)} of ${formatCounted(known, "order")}${newest}`;
-  setText(byId("shown"), shown);
-  byId("empty-message").hidden = viewOrders.length > 0;
-  const empty = store.size === 0 ? "No orders yet. The form places one." : "No order matches.";
-  setText(byId("empty-message"), feed.state.name === "loading" ? "Loading…" : empty);
-  const openCount = listOpenShown().length;
-  const all = openCount === 0 ? "" : ` (${formatCount(openCount)})`;
-  setText(byId("cancel-shown"), `Cancel all shown${all}`);
-  byId("cancel-shown").disabled = openCount === 0 || isDisconnected;
-  byId("to-top").hidden = orderTable.isFollowing || orderTable.sort.key !== "order";
-}
-
-/** The orders that are shown and have not ended by now, also while the view is paused. */
-function listOpenShown() {
-  return viewOrders.map(({ id }) => store.get(id)).filter((order) => order && !order.hasEnded);
-}
-
-function paintPauseButton() {
-  const goOn = `Go on (${formatCount(pausedView.heldEvents)} held)`;
-  setText(byId("pause"), pausedView.isPaused ? goOn : "Pause");
-  byId("pause").classList.toggle("primary", pausedView.isPaused);
-}
-
-function invalidateView() {
-  isViewStale = true;
-  scheduleFrame();
-}
-
 setInterval(() => {
   const { inFlight, byStatus } = summaryBar.counts;
+  if (!desk.hasOrders) scheduleFrame(); // ages of prices do so too
   if (inFlight > 0 || byStatus?.waiting > 0) scheduleFrame(); // their durations change
 }, CLOCK_INTERVAL_MS);
 
@@ -149,7 +115,12 @@ setInterval(() => {
 
 function paintSummary() {
   summaryVersion = store.version;
-  summaryBar.paint(summarize(store.oldestFirst, serverNow()));
+  summaryBar.paint(summarize(store.oldestFirst, feed.serverNow()));
+  const { failedShare } = summaryBar.counts;
+  desk.setNumber("batches", formatCount(countBatches(store.batchIds)));
+  desk.setNumber("markets", formatCount(markets.listPairs().size));
+  desk.setNumber("quality", failedShare === null ? "·" : `${(failedShare * 100).toFixed(1)} % failed`);
+  desk.paintCounts(Math.max(feed.total, store.size), countOpen());
 }
 
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
@@ -164,69 +135,93 @@ feed.addEventListener("state", () => {
   if (name === "live") paintSummary(); // the announcer counts from here on
   announcer.announceConnection(name, summaryBar.counts);
   isDisconnected = ["offline", "refused", "connecting"].includes(name);
-  orderForm.setBlocked(isDisconnected ? "No connection to the server." : "");
-  cancelDialog.setBlocked(isDisconnected ? "No connection to the server." : "");
-  amendDialog.setBlocked(isDisconnected ? "No connection to the server." : "");
-  paintViewState();
+  const reason = isDisconnected ? "No connection to the server." : "";
+  for (const each of [orderForm, cancelDialog, amendDialog]) each.setBlocked(reason);
+  orderList.setDisconnected(isDisconnected);
   scheduleFrame();
 });
 feed.addEventListener("page", scheduleFrame);
 feed.addEventListener("events", ({ detail: events }) => {
   detail.addEvents(events);
-  pausedView.heldEvents += events.length;
+  orderList.addEvents(events.length);
+  account.addEvents(events);
   scheduleFrame();
 });
 feed.addEventListener("reset", () => {
   detail.close();
-  pausedView.end();
-  invalidateView();
+  orderList.endPause();
   announcer.announce("The server has another journal: everything is loaded anew.");
 });
 feed.addEventListener("key", () => keyDialog.ask());
 distances.addEventListener("news", scheduleFrame);
+account.addEventListener("news", () => {
+  const { positions, balances } = account;
+  if (balances !== null) differenceLine.show(balances.differences);
+  if (positions !== null) desk.setNumber("positions", formatCount(sumGains(positions).open));
+  scheduleFrame();
+});
 byId("retry").addEventListener("click", () => feed.retryNow());
 
 // Input of the user
 
-orderTable.addEventListener("sort", invalidateView);
-orderTable.addEventListener("paint", scheduleFrame);
+orderList.addEventListener("news", scheduleFrame);
+for (const view of [orderList, batches]) {
+  view.addEventListener("cancelAll", ({ detail: { orders, filterText } }) => {
+    cancelDialog.askAll(orders, filterText);
+  });
+}
 orderTable.addEventListener("open", ({ detail: id }) => navigate({ order: id }));
 orderTable.addEventListener("cancel", ({ detail: id }) => askToCancel(id));
 orderTable.addEventListener("amend", ({ detail: id }) => amend(store.get(id)));
-summaryBar.addEventListener("change", invalidateView);
-byId("to-top").addEventListener("click", () => orderTable.scrollToTop());
 byId("filter").addEventListener("input", () => {
-  applyFilter();
+  orderList.applyFilter();
   history.replaceState(null, "", buildUrl({ batch: null }));
-});
-byId("pause").addEventListener("click", () => {
-  if (pausedView.isPaused) pausedView.end();
-  else pausedView.begin(store.oldestFirst, serverNow());
-  invalidateView();
-});
-byId("csv").addEventListener("click", () => {
-  saveCsv(viewOrders);
-});
-byId("cancel-shown").addEventListener("click", () => {
-  const statuses = [...summaryBar.statuses].join(",");
-  const words = [statuses && `status:${statuses}`, byId("filter").value.trim()];
-  const orders = listOpenShown();
-  if (orders.length > 0) cancelDialog.askAll(orders, words.filter(Boolean).join(" "));
 });
 detail.addEventListener("paint", scheduleFrame);
 detail.addEventListener("cancel", ({ detail: order }) => askToCancel(order.id));
 detail.addEventListener("amend", ({ detail: order }) => amend(order));
-detail.addEventListener("close", () => {
-  navigate({ order: null });
-  orderTable.focus();
-});
+detail.addEventListener("close", closeDetail);
 detail.addEventListener("again", ({ detail: order }) => {
   orderForm.fill(describeTerms(order));
   navigate({ order: null });
+  openForm();
+});
+for (const each of [markets, quality]) each.addEventListener("news", scheduleFrame);
+markets.addEventListener("open", ({ detail: id }) => navigate({ order: id }));
+markets.addEventListener("pair", ({ detail: hash }) => navigate({}, hash));
+orderForm.addEventListener("placed", ({ detail: id }) => navigate({ order: id }));
+desk.addEventListener("change", () => {
+  if (desk.hasOrders) orderList.show(desk.view === "open");
+  scheduleFrame();
+});
+
+const shortcuts = new Shortcuts(
+  listShortcuts({
+    showView: (name) => navigate({}, `#/${name}`),
+    filter: () => desk.hasOrders && byId("filter").focus(),
+    newOrder: openForm,
+    repeatOrder: () => orderForm.repeatLast() && openForm(),
+    moveRow: (key) => desk.hasOrders && orderTable.moveRow(key),
+    closeDetail: () => detail.id !== null && closeDetail(),
+    cancelShown: () => desk.hasOrders && orderList.cancelShown(),
+    pressChart: (key) => markets.pressKey(key),
+    help: () => shortcuts.help(),
+  }),
+  byId("help-dialog"),
+);
+byId("help").addEventListener("click", () => shortcuts.help());
+
+function openForm() {
+  if (detail.id !== null && byId("form-card").offsetParent === null) navigate({ order: null });
   byId("form-card").open = true;
   byId("low").focus();
-});
-orderForm.addEventListener("placed", ({ detail: id }) => navigate({ order: id }));
+  byId("low").select();
+}
+
+function closeDetail() {
+  navigate({ order: null });
+  if (desk.hasOrders) orderTable.focus();
+}
 
 function askToCancel(id) {
   const order = store.get(id);
@@ -237,20 +232,7 @@ function amend(order) {
   if (order !== undefined && canAmend(order)) amendDialog.open(order);
 }
 
-function applyFilter() {
-  try {
-    isMatch = parseFilter(byId("filter").value);
-    setText(byId("filter-error"), "");
-    byId("filter").removeAttribute("aria-invalid");
-    invalidateView();
-  } catch (error) {
-    if (!(error instanceof FilterError)) throw error;
-    setText(byId("filter-error"), error.message);
-    byId("filter").setAttribute("aria-invalid", "true");
-  }
-}
-
-// Addresses: ?order=<id> and ?batch=<id>
+// Addresses: #/<view>, ?order=<id> and ?batch=<id>
 
 function buildUrl(changes) {
   const url = new URL(location.href);
@@ -261,12 +243,16 @@ function buildUrl(changes) {
   return url;
 }
 
-function navigate(changes) {
-  history.pushState(null, "", buildUrl(changes));
+function navigate(changes, hash = location.hash) {
+  const url = buildUrl(changes);
+  url.hash = hash;
+  if (url.href !== location.href) history.pushState(null, "", url);
   showLocation();
 }
 
 function showLocation() {
+  desk.showLocation();
+  if (desk.view === "markets") markets.showPair();
   const { searchParams } = new URL(location.href);
   const id = searchParams.get("order");
   if (id === null) detail.close();
@@ -277,9 +263,9 @@ function showLocation() {
 }
 
 async function showBatches(ids) {
-  pausedView.end(); // the batch may be among the held events
+  orderList.endPause(); // the batch may be among the held events
   byId("filter").value = `batch:${ids.join(",")}`;
-  applyFilter();
+  orderList.applyFilter();
   await Promise.allSettled(ids.map((id) => feed.loadBatch(id)));
   scheduleFrame();
 }
@@ -290,14 +276,20 @@ document.addEventListener("click", (event) => {
   const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.defaultPrevented);
   if (link === null || !isPlain) return;
   event.preventDefault();
-  history.pushState(null, "", link.getAttribute("href"));
+  const url = new URL(link.href);
+  // The detail of an order is beside any view, a batch is in the list of orders.
+  url.hash = url.searchParams.has("order") ? location.hash : "";
+  history.pushState(null, "", url);
   showLocation();
 });
 
 byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
 showLocation();
-const showStopped = (sentences) => setText(byId("stopped"), sentences.join(" · "));
-new StoppedFeed(client, showStopped).run(() => !isDisconnected);
+new StoppedFeed(client, ({ stopped = [], open }) => {
+  setText(byId("stopped"), stopped.join(" · "));
+  openOfServer = open;
+}).run(() => !isDisconnected);
 distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
-followDifferences(client, () => !isDisconnected, new DifferenceLine(byId("difference")));
+account.run(() => !isDisconnected);
+new FillExport(byId("fill-export"), client);
 feed.run();

@@ -19,6 +19,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.client_page import ClientPage
+from tests.browser.desk import cancel_all
 from tests.e2e.up import RunningUp, run_up
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -81,3 +82,11 @@ async def client(browser: Browser, up: RunningUp) -> AsyncIterator[ClientPage]:
     await page.close()
     assert client.foreign_requests == []
     assert client.console_errors == []
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def desk(client: ClientPage, up: RunningUp) -> AsyncIterator[ClientPage]:
+    """The page on an engine where nothing is open, before and after."""
+    await cancel_all(up)
+    yield client
+    await cancel_all(up)

@@ -63,6 +63,6 @@ async def test_displayed_numbers_are_short(client: ClientPage) -> None:
         "0.999999999": "1",
         "12.500": "12.5",
         "0.000201": "0.000201",
-        "0.000019867236": "1.9867e-5",
+        "0.000019867236": "0.0₄19867",
     }
     assert await client.page.evaluate(SHORTEN, list(expected)) == list(expected.values())

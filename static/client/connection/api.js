@@ -1,6 +1,7 @@
 /** Client of the HTTP API: a method returns the response's body, or throws. It keeps no state. */
 
 const REQUEST_TIMEOUT_MS = 30_000;
+const FILE_TIMEOUT_MS = 600_000;
 const QUOTE_FIELDS = [
   "tokenIn", "tokenOut", "amount", "slippageBps", "maxPriceImpactBps", "minAmountOut",
 ];
@@ -54,9 +55,35 @@ export class ApiClient {
     return this.#request("GET", "api/stats");
   }
 
-  /** The latest changes of balances that no order explains, the last one first. */
-  async listDifferences() {
-    return (await this.#request("GET", "api/balances")).differences;
+  /** What the wallets hold, and the changes of it that no order explains, the last one first. */
+  getBalances() {
+    return this.#request("GET", "api/balances");
+  }
+
+  /** What fills did to each token, and what that is worth now. */
+  getPositions() {
+    return this.#request("GET", "api/positions");
+  }
+
+  /** One page of fills: `{fills, next}`. */
+  listFills(query = {}) {
+    return this.#request("GET", `api/fills?${new URLSearchParams(query)}`);
+  }
+
+  /** The fills of a time as a CSV file, a `Blob`. */
+  getFillsFile(query = {}) {
+    const headers = { Accept: "text/csv" };
+    return this.#request("GET", `api/fills?${new URLSearchParams(query)}`, { headers, timeoutMs: FILE_TIMEOUT_MS });
+  }
+
+  /** The sums over the orders that ended in a time. */
+  getReport(query = {}) {
+    return this.#request("GET", `api/report?${new URLSearchParams(query)}`);
+  }
+
+  /** The bars of a pair: `{bars}`. */
+  listPrices(query, signal) {
+    return this.#request("GET", `api/prices?${new URLSearchParams(query)}`, { signal });
   }
 
   /** Both venues' quotes for an order, without placing it. */
@@ -91,11 +118,15 @@ export class ApiClient {
     return this.#request("DELETE", `api/orders?${new URLSearchParams(query)}`);
   }
 
-  /** The URL of the stream of events behind a cursor, or from now on; it opens one socket. */
-  async getStreamUrl(after) {
+  /**
+   * The URL of the stream of events behind a cursor, or from now on, and of the prices of pairs; it
+   * opens one socket.
+   */
+  async getStreamUrl(after, pairs = []) {
     const url = new URL("api/orders/stream", BASE_URL);
     url.protocol = url.protocol.replace("http", "ws");
     if (after) url.searchParams.set("after", after);
+    if (pairs.length > 0) url.searchParams.set("prices", pairs.join(","));
     // A browser cannot give a WebSocket headers, and a key in an address ends in logs.
     if (this.key) {
       const { ticket } = await this.#request("POST", "api/tickets");
@@ -104,12 +135,12 @@ export class ApiClient {
     return url;
   }
 
-  async #request(method, path, { body, key, signal, headers: given } = {}) {
+  async #request(method, path, { body, key, signal, headers: given, timeoutMs = REQUEST_TIMEOUT_MS } = {}) {
     const headers = { ...given };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (key !== undefined) headers["Idempotency-Key"] = key;
     if (this.key) headers.Authorization = `Bearer ${this.key}`;
-    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    const timeout = AbortSignal.timeout(timeoutMs);
     let response, result;
     try {
       response = await fetch(new URL(path, BASE_URL), {
@@ -118,14 +149,24 @@ export class ApiClient {
         body: body === undefined ? undefined : JSON.stringify(body),
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
-      result = await response.json();
+      const isFile = response.headers.get("Content-Type")?.startsWith("text/csv");
+      result = await (isFile ? response.blob() : response.json());
     } catch (error) {
       signal?.throwIfAborted();
-      throw new UnreachableError(`the server does not answer (${error.name})`, { cause: error });
+      throw new UnreachableError(describeFailure(error, response, timeoutMs), { cause: error });
     }
     if (response.ok) return result;
     throw new ProblemError(response.status, result, Number(response.headers.get("Retry-After")) * 1_000);
   }
+}
+
+/** What went wrong, in words: those of browsers are of programs, and differ. */
+function describeFailure({ name }, response, timeoutMs) {
+  if (name === "TimeoutError") {
+    return `the server has not answered within ${timeoutMs / 1_000} s`;
+  }
+  if (response === undefined) return "the server cannot be reached";
+  return `the answer of the server (${response.status}) broke off, or is none of its API`;
 }
 
 /** A new idempotency key, for one request and all its retries. */

@@ -40,6 +40,13 @@ export class EventFeed extends EventTarget {
   #refusals = 0;
   #error = null;
   #endWait = () => {};
+  #endConnection = () => {};
+  /** The pairs whose prices the stream tells as well. */
+  #pairs = [];
+  /** Those that the present connection was opened with. */
+  #openPairs = [];
+  /** Whether the connection is ended for another one at once, which asks for other prices. */
+  #isReopening = false;
 
   constructor(client, store) {
     super();
@@ -53,9 +60,14 @@ export class EventFeed extends EventTarget {
    */
   async run() {
     for (let attempt = 1; ; attempt += 1) {
-      this.#setState("connecting", { attempt });
+      if (!this.#isReopening) this.#setState("connecting", { attempt });
+      this.#isReopening = false;
       this.#reason = "the connection was lost";
       const wasOpen = await this.#connect();
+      if (this.#isReopening) {
+        attempt = 0;
+        continue;
+      }
       if (wasOpen) attempt = 1;
       const error = wasOpen ? null : await this.#diagnoseFailure();
       if (error?.isRefusal) {
@@ -83,6 +95,25 @@ export class EventFeed extends EventTarget {
     await isAnswered;
   }
 
+  /** Tell `prices` of these pairs too: the stream is opened anew, and goes on where it was. */
+  watchPrices(pairs) {
+    this.#pairs = pairs;
+    this.#reopen();
+  }
+
+  /** Open the stream anew if it tells other prices than are asked for; not while orders load. */
+  #reopen() {
+    const isOpen = ["live", "quiet"].includes(this.state.name);
+    if (!isOpen || this.#openPairs.join() === this.#pairs.join()) return;
+    this.#isReopening = true;
+    this.#endConnection();
+  }
+
+  /** The time by the server's clock. */
+  serverNow() {
+    return Date.now() + this.skewMs;
+  }
+
   /** Skip the rest of the backoff. */
   retryNow() {
     this.#endWait();
@@ -98,6 +129,17 @@ export class EventFeed extends EventTarget {
     }
   }
 
+  /** Load all orders that are open, also those that are too old to be in the store. */
+  async #loadOpen() {
+    let query = { status: "open", limit: PAGE_ORDERS };
+    for (let loaded = 0; query !== null && loaded < ORDERS_MAX; ) {
+      const page = await this.#client.listOrders(query);
+      this.#store.storePage(page.orders);
+      loaded += page.orders.length;
+      query = page.next === null ? null : { ...query, cursor: page.next };
+    }
+  }
+
   #setState(name, rest = {}) {
     this.state = { reason: "", retryAtMs: 0, attempt: 1, ...rest, name };
     this.dispatchEvent(new Event("state"));
@@ -107,7 +149,8 @@ export class EventFeed extends EventTarget {
   async #connect() {
     this.#error = null;
     try {
-      return await this.#runConnection(await this.#client.getStreamUrl(this.#cursor));
+      this.#openPairs = this.#pairs;
+      return await this.#runConnection(await this.#client.getStreamUrl(this.#cursor, this.#pairs));
     } catch (error) {
       this.#reason = describeError(error);
       this.#error = error;
@@ -129,6 +172,7 @@ export class EventFeed extends EventTarget {
         socket.close();
         resolve(isOpen);
       };
+      this.#endConnection = end;
       const onTimeout = () => {
         this.#reason = "the server says nothing";
         end();
@@ -161,6 +205,8 @@ export class EventFeed extends EventTarget {
       this.dispatchEvent(new CustomEvent("events", { detail: message }));
     } else if (message.hello) {
       this.#handleHello(message.hello);
+    } else if (message.prices) {
+      this.dispatchEvent(new CustomEvent("prices", { detail: message.prices }));
     } else if (message.heartbeat) {
       this.#cursor = message.heartbeat.cursor;
     } else if (message.bye) {
@@ -179,6 +225,8 @@ export class EventFeed extends EventTarget {
       this.dispatchEvent(new Event("reset"));
     }
     this.#setState(this.#isLoaded ? "live" : "loading");
+    this.dispatchEvent(new Event("hello"));
+    this.#reopen(); // what is asked for may have changed since the address was made
   }
 
   /** Load the stored orders; an error ends the connection, and the next one starts over. */
@@ -195,9 +243,12 @@ export class EventFeed extends EventTarget {
         loaded += page.orders.length;
         query = page.next === null ? null : { limit: PAGE_ORDERS, cursor: page.next };
       }
+      if (query !== null) await this.#loadOpen();
+      if (signal.aborted) return;
       this.#isLoaded = true;
       this.#store.endLoading(query === null);
       this.#setState("live");
+      this.#reopen();
     } catch (error) {
       this.#reason = describeError(error);
       throw error;

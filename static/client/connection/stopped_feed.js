@@ -1,13 +1,13 @@
 /**
- * Asks the server, every few seconds, what is halted: that is no step of any order, so no event
- * tells it. Nothing is asked while the page is hidden.
+ * Asks the server, every few seconds, what is halted and how many orders are open: the one is no step
+ * of any order, so no event tells it, and of the other not all may be in memory. Nothing is asked while the page is hidden.
  */
 
 import { poll } from "./polling.js";
 
 const INTERVAL_MS = 2_000;
 
-/** Calls `show` with a sentence for each trading state that stops orders, while there are some. */
+/** Calls `show` with the counts of orders and a sentence for each trading state that stops some. */
 export class StoppedFeed {
   #client;
   #show;
@@ -23,7 +23,6 @@ export class StoppedFeed {
   }
 
   async #refresh() {
-    const { stopped = [] } = await this.#client.getStats();
-    this.#show(stopped);
+    this.#show(await this.#client.getStats());
   }
 }

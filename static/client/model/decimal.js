@@ -3,8 +3,9 @@
  * them is computed with BigInt, and numbers are rounded only for display.
  */
 
-/** From this many zeros behind the point on, numbers are shown with an exponent. */
-const EXPONENT_ZEROS = 4;
+/** From this many zeros behind the point on, their number is shown in their place. */
+const COUNTED_ZEROS = 4;
+const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
 const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?$/;
 
 /** A decimal's digits as an integer, and how many of them stand behind the point. */
@@ -62,6 +63,12 @@ export function add(a, b) {
   return formatUnits(x + y, Math.max(parse(a).decimals, parse(b).decimals));
 }
 
+/** `a − b`, exactly. */
+export function subtract(a, b) {
+  const [x, y] = alignScales(a, b);
+  return formatUnits(x - y, Math.max(parse(a).decimals, parse(b).decimals));
+}
+
 /** By how many basis points `a` is more than `b`, to a tenth; null if `b` is 0. */
 export function differenceBps(a, b) {
   const [x, y] = alignScales(a, b);
@@ -74,15 +81,44 @@ export function compare(a, b) {
   return x < y ? -1 : Number(x > y);
 }
 
-/** Rounded to so many significant digits: `1,234.57`, `0.000201`, `2.0098e-5`. */
+/** Rounded to so many significant digits: `1,234.57`, `0.000201`, `0.0₄20098`. */
 export function formatShort(value, digits = 6) {
   const [whole, fraction = ""] = value.split(".");
   const zeros = whole === "0" ? /^0*/.exec(fraction)[0].length : -whole.length;
-  if (zeros >= EXPONENT_ZEROS && zeros < fraction.length) {
-    return Number(value).toExponential(digits - 2).replace(/\.?0+e/, "e");
-  }
+  if (zeros >= COUNTED_ZEROS && zeros < fraction.length) return countZeros(value, digits - 1);
   const decimals = Math.min(Math.max(zeros + digits, 0), fraction.length);
   return formatLong(trimZeros(divide(value, "1", decimals)));
+}
+
+/** `0.0₄20098`: the number of zeros behind the point, and the digits that follow them. */
+function countZeros(value, digits, isTrimmed = true) {
+  const [mantissa, exponent] = Number(value).toExponential(digits - 1).split("e-");
+  const zeros = [...String(Number(exponent) - 1)].map((digit) => SUBSCRIPTS[digit]).join("");
+  const shown = mantissa.replace(".", "");
+  return `0.0${zeros}${isTrimmed ? shown.replace(/0+$/, "") : shown}`;
+}
+
+/** With so many digits behind the point, also where these are zeros. */
+export function formatFixed(value, decimals) {
+  return formatLong(divide(value, "1", decimals));
+}
+
+const DECIMALS_BY_PAIR = new Map();
+const PRICE_DIGITS = 6;
+
+/**
+ * A price of a pair: all have so many digits behind the point as the first one that was shown
+ * needed, so that the points of a column stand below each other.
+ */
+export function formatPrice(value, pair) {
+  if (Number(value) === 0) return "0";
+  let decimals = DECIMALS_BY_PAIR.get(pair);
+  if (decimals === undefined) {
+    decimals = PRICE_DIGITS - 1 - Math.floor(Math.log10(Number(value) || 1));
+    DECIMALS_BY_PAIR.set(pair, decimals);
+  }
+  if (decimals - PRICE_DIGITS >= COUNTED_ZEROS) return countZeros(value, PRICE_DIGITS - 1, false);
+  return formatFixed(value, Math.max(decimals, 2));
 }
 
 /** All digits, with thousands separators in front of the point. */

@@ -35,14 +35,14 @@ export function listAmended(event) {
 }
 
 /**
- * A pair as traders write it: a swap of USDC into SOL is a *buy* of SOL/USDC. The more money-like
- * token of the two is the quote.
+ * A pair as traders write it, and as the server names it: a swap of USDC into SOL is a *buy* of
+ * SOL/USDC. The more money-like token of the two is the quote, else the one that sorts behind.
  */
-function buildPair(tokenIn, tokenOut) {
+export function buildPair(tokenIn, tokenOut) {
   const rank = (token) =>
     QUOTE_TOKENS.includes(token) ? QUOTE_TOKENS.indexOf(token) : QUOTE_TOKENS.length;
   const [a, b] = [rank(tokenIn), rank(tokenOut)];
-  const isBuy = a < b || (a === b && tokenIn < tokenOut);
+  const isBuy = a < b || (a === b && tokenIn > tokenOut);
   const [base, quote] = isBuy ? [tokenOut, tokenIn] : [tokenIn, tokenOut];
   const name = `${tokenLabel(base)}/${tokenLabel(quote)}`;
   return { name, base, quote, side: isBuy ? "buy" : "sell" };

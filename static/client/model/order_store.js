@@ -17,6 +17,9 @@ export class OrderStore {
   version = 0;
   /** Whether all orders of the server are in memory. */
   isComplete = false;
+  /** The batches of the orders in memory, and their pairs, as `base/quote`. */
+  batchIds = new Set();
+  pairs = new Set();
   #orders = new Map();
   #ordersByAge = [];
   #isSorted = true;
@@ -51,6 +54,8 @@ export class OrderStore {
     this.#ordersByAge = [];
     this.#related = [];
     this.#pendingEvents.clear();
+    this.batchIds.clear();
+    this.pairs.clear();
     this.isComplete = false;
   }
 
@@ -122,7 +127,13 @@ export class OrderStore {
     const last = this.#ordersByAge.at(-1);
     this.#isSorted &&= last === undefined || last.rank < order.rank;
     this.#ordersByAge.push(order);
+    this.#note(order);
     if (order.parentId !== null || order.ocoGroup !== null) this.#related.push(order);
+  }
+
+  #note({ batchId, pair }) {
+    if (batchId !== null) this.batchIds.add(batchId);
+    this.pairs.add(`${pair.base}/${pair.quote}`);
   }
 
   #applyEvent(order, event) {
@@ -145,6 +156,9 @@ export class OrderStore {
       return false;
     });
     this.#related = this.#related.filter(({ id }) => this.#orders.has(id));
+    this.batchIds.clear();
+    this.pairs.clear();
+    for (const order of this.#ordersByAge) this.#note(order);
     this.isComplete = false;
     this.version += 1;
   }

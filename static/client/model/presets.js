@@ -5,6 +5,7 @@ import { PRESETS } from "./plan/order_plan.js";
 import { readStored, writeStored } from "./storage.js";
 
 const KEY = "order-engine-presets";
+const LAST_KEY = "order-engine-last-order";
 const SAVED_PRESETS_MAX = 20;
 const [SINGLE_ORDER] = Object.values(PRESETS);
 
@@ -41,6 +42,21 @@ export class Presets {
 
   #persist() {
     return writeStored("localStorage", KEY, JSON.stringify([...this.#saved]));
+  }
+}
+
+/** Keep what was placed last, for this browser. */
+export function saveLastForm(form) {
+  writeStored("localStorage", LAST_KEY, JSON.stringify(pickFields(form)));
+}
+
+/** What was placed last; null if nothing was. */
+export function loadLastForm() {
+  try {
+    const form = pickFields(JSON.parse(readStored("localStorage", LAST_KEY)) ?? {});
+    return readStored("localStorage", LAST_KEY) !== null && isForm(["", form]) ? form : null;
+  } catch {
+    return null;
   }
 }
 

@@ -8,13 +8,15 @@
 
 import { ProblemError, UnreachableError } from "../connection/api.js";
 import { PriceCache } from "../connection/prices.js";
-import { sendWithRetries, sleep } from "../connection/retries.js";
+import { placeInBatches } from "../connection/order_placer.js";
+import { sendWithRetries } from "../connection/retries.js";
 import { listInputs } from "../model/plan/condition_plan.js";
-import { compare, divide, isDecimal } from "../model/decimal.js";
-import { describeExitSides } from "../model/plan/group_plan.js";
-import { countOrders, generateOrders } from "../model/plan/order_plan.js";
+import { compare, isDecimal } from "../model/decimal.js";
+import { describeExitSides, nameLeg } from "../model/plan/group_plan.js";
+import { countOrders, generateOrders, takePart } from "../model/plan/order_plan.js";
 import { ASK_ABOVE, findValue, sumAmounts } from "../model/order_value.js";
-import { describeShares, isShare, takesShare } from "../model/shares.js";
+import { loadLastForm, saveLastForm } from "../model/presets.js";
+import { describeShares, takesShare } from "../model/shares.js";
 import { readStored, writeStored } from "../model/storage.js";
 import { FieldErrors } from "./field_errors.js";
 import { createElement, formatCount, formatCounted } from "./format.js";
@@ -23,9 +25,10 @@ import {
   describeQuestion, describeSlippage, describeSums, formatDollars, renderQuote, renderSense,
 } from "./quote_summary.js";
 
-const BATCH_ORDERS_MAX = 1_000;
 const QUOTE_DELAY_MS = 350;
 const ANSWER_DELAY_MS = 400;
+const PAIR_INPUTS = ["pair", "others", "mint", "payWith"];
+const PRICE_INPUTS = ["limit", "trigger", "activation", "profit", "loss", "minimum"];
 const ASK_ABOVE_KEY = "order-engine-ask-above";
 
 export class OrderForm extends EventTarget {
@@ -59,6 +62,7 @@ export class OrderForm extends EventTarget {
     );
     form.addEventListener("input", ({ target }) => {
       if (target === presets.select) return;
+      if (PAIR_INPUTS.includes(target.name)) this.#emptyPrices();
       this.#errors.forget(target.name);
       this.#onChange();
     });
@@ -79,6 +83,14 @@ export class OrderForm extends EventTarget {
     this.#onChange();
   }
 
+  /** Fill the form with what was placed last by this browser; returns whether there is such. */
+  repeatLast() {
+    const last = loadLastForm();
+    if (last === null) this.#find("outcome").replaceChildren("Nothing was placed from this browser yet.");
+    else this.fill(last);
+    return last !== null;
+  }
+
   /** Disable placing and show the reason; an empty reason enables it. */
   setBlocked(reason) {
     this.#blockedReason = reason;
@@ -88,6 +100,14 @@ export class OrderForm extends EventTarget {
 
   #find(name) {
     return this.#form.querySelector(`#${name}`);
+  }
+
+  /** Prices are those of a pair: of another one they would say something else. */
+  #emptyPrices() {
+    for (const name of PRICE_INPUTS) {
+      this.#form.elements[name].value = "";
+      this.#errors.forget(name);
+    }
   }
 
   #choosePairs(pairs) {
@@ -208,6 +228,7 @@ export class OrderForm extends EventTarget {
       if (await this.#mustAsk(orders, form)) return;
       if (orders.length === 1) await this.#placeOne(orders[0], outcome);
       else await this.#placeMany(orders, Number(form.pace), outcome);
+      saveLastForm(form);
       this.#isAsked = false;
       this.#find("question").replaceChildren();
     } catch (error) {
@@ -260,63 +281,23 @@ export class OrderForm extends EventTarget {
   }
 
   async #placeMany(orders, pace, outcome) {
-    const size = Math.min(pace || BATCH_ORDERS_MAX, BATCH_ORDERS_MAX);
-    const result = { accepted: 0, batchIds: [], problems: [] };
-    for (let start = 0; start < orders.length; start += size) {
-      if (start > 0 && pace > 0) await sleep(1_000);
-      const chunk = orders.slice(start, start + size);
-      await this.#placeBatch(chunk, result, outcome);
-      const placed = formatCount(start + chunk.length);
-      this.#find("place").textContent = `Placed ${placed} of ${formatCount(orders.length)}`;
-    }
-    const [first] = result.problems;
+    const { accepted, batchIds, refused } = await placeInBatches(this.#client, orders, pace, {
+      onWait: (text) => outcome.replaceChildren(text),
+      onProgress: (sent) => {
+        this.#find("place").textContent = `Placed ${formatCount(sent)} of ${formatCount(orders.length)}`;
+      },
+    });
+    const problems = refused.map(({ order, problem }) => nameLeg(problem, order));
+    const [first] = problems;
     // Both orders of an OCO are refused, and only one of them says why.
     const shown = orders[0].ocoGroup === undefined ? 1 : 2;
-    const errors = result.problems.slice(0, shown).flatMap((problem) => problem.errors ?? []);
-    this.#errors.show("try", errors);
-    const texts = [`${formatCount(result.accepted)} accepted`];
-    if (first) texts.push(`, ${formatCount(result.problems.length)} refused: ${first.detail}`);
+    this.#errors.show("try", problems.slice(0, shown).flatMap(({ errors }) => errors ?? []));
+    const texts = [`${formatCount(accepted)} accepted`];
+    if (first) texts.push(`, ${formatCount(problems.length)} refused: ${first.detail}`);
     outcome.replaceChildren(...texts);
-    if (result.batchIds.length > 0) {
-      const query = new URLSearchParams(result.batchIds.map((id) => ["batch", id]));
+    if (batchIds.length > 0) {
+      const query = new URLSearchParams(batchIds.map((id) => ["batch", id]));
       outcome.append(". ", createElement("a", { href: `?${query}` }, "Show only these"));
     }
   }
-
-  async #placeBatch(chunk, result, outcome) {
-    let response;
-    try {
-      const send = (key) => this.#client.placeBatch(chunk, key);
-      response = await sendWithRetries(send, (text) => outcome.replaceChildren(text));
-    } catch (error) {
-      if (!error.orders) throw error;
-      response = { accepted: 0, batchId: null, orders: error.orders };
-    }
-    result.accepted += response.accepted;
-    if (response.batchId) result.batchIds.push(response.batchId);
-    const problems = response.orders.map(({ problem }, index) => nameLeg(problem, chunk[index]));
-    result.problems.push(...problems.filter(Boolean));
-  }
-}
-
-/**
- * The order that is executed at a time: a slice of a TWAP order, else all of it. What a share will
- * be is not known: the price of one token stands for its.
- */
-function takePart(terms) {
-  const { slices, amount, type } = terms;
-  if (takesShare(type) && isShare(amount)) return { ...terms, amount: "1" };
-  if (!Number.isInteger(slices) || slices < 1 || !isDecimal(amount)) return terms;
-  return { ...terms, amount: divide(amount, String(slices), 6) };
-}
-
-/** The errors of an order of an OCO belong to the inputs of its leg. */
-function nameLeg(problem, { ocoGroup, type }) {
-  if (problem === undefined || ocoGroup === undefined) return problem;
-  const leg = type === "takeProfit" ? "takeProfit" : "stop";
-  const rename = ({ field, reason }) => {
-    const isOfLeg = ["triggerPrice", "trailBps", "then"].includes(field);
-    return { field: isOfLeg ? `bracket.${leg}.${field}` : field, reason };
-  };
-  return { ...problem, errors: problem.errors?.map(rename) };
 }

@@ -19,7 +19,7 @@ export const CONDITION_INPUTS = {
 };
 
 export const CONDITION_DEFAULTS = {
-  limit: "", trigger: "", activation: "", trail: "2", then: "limit", priceOf: "base",
+  limit: "", trigger: "", activation: "", trail: "", then: "limit", priceOf: "base",
   confirmations: "", force: "gtc", until: "2h",
 };
 

@@ -167,3 +167,14 @@ function buildGuards(form) {
     looks: readInteger(form.looks),
   };
 }
+
+/** The errors of an order of an OCO belong to the inputs of its leg. */
+export function nameLeg(problem, { ocoGroup, type }) {
+  if (ocoGroup === undefined) return problem;
+  const leg = type === "takeProfit" ? "takeProfit" : "stop";
+  const rename = ({ field, reason }) => {
+    const isOfLeg = ["triggerPrice", "trailBps", "then"].includes(field);
+    return { field: isOfLeg ? `bracket.${leg}.${field}` : field, reason };
+  };
+  return { ...problem, errors: problem.errors?.map(rename) };
+}

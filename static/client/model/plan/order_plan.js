@@ -6,7 +6,8 @@
  */
 
 import { buildConditionTerms, CONDITION_DEFAULTS, describeCondition, listInputs } from "./condition_plan.js";
-import { isDecimal, multiply } from "../decimal.js";
+import { divide, isDecimal, multiply } from "../decimal.js";
+import { isShare, takesShare } from "../shares.js";
 import { readInteger } from "./fields.js";
 import {
   buildBracket, buildTypeTerms, describeBracketInputs, describeGuardInputs, GROUP_DEFAULTS, splitOco,
@@ -85,6 +86,17 @@ export function needsPrices(form) {
 /** The base and the quote token of a pair. */
 export function splitPair(pair) {
   return pair.split("/").map((token) => token.trim() || undefined);
+}
+
+/**
+ * The order that is executed at a time: a slice of a TWAP order, else all of it. What a share will
+ * be is not known: the price of one token stands for its.
+ */
+export function takePart(terms) {
+  const { slices, amount, type } = terms;
+  if (takesShare(type) && isShare(amount)) return { ...terms, amount: "1" };
+  if (!Number.isInteger(slices) || slices < 1 || !isDecimal(amount)) return terms;
+  return { ...terms, amount: divide(amount, String(slices), 6) };
 }
 
 function buildOrder(form, pair, isBuy, amount, price) {

@@ -6,8 +6,8 @@
  * touches only what changed.
  */
 
-import { COLUMNS } from "./columns.js";
-import { createElement, setText } from "./format.js";
+import { createElement } from "../format.js";
+import { createRow, fillRow, markSelected } from "./order_row.js";
 
 const OVERSCAN_ROWS = 6;
 
@@ -25,6 +25,9 @@ export class OrderTable extends EventTarget {
   #headerPx = 32;
   #cursor = null;
   #selected = null;
+  #columns = [];
+  #canAmend = null;
+  #nowMs = 0;
 
   constructor(scroller, table) {
     super();
@@ -32,7 +35,6 @@ export class OrderTable extends EventTarget {
     this.#table = table;
     this.#body = table.tBodies[0];
     this.#body.append(this.#above, this.#below);
-    this.#createHeader(table.tHead.rows[0]);
     scroller.addEventListener("scroll", () => this.#emit("paint"), { passive: true });
     scroller.addEventListener("keydown", (event) => this.#handleKey(event));
     this.#body.addEventListener("click", (event) => this.#handleClick(event));
@@ -41,6 +43,24 @@ export class OrderTable extends EventTarget {
       if (row) this.#cursor = row.order.id;
     });
     new ResizeObserver(() => this.#measureRows()).observe(scroller);
+  }
+
+  /** Show these columns, sorted by the first one; `canAmend`: which orders get a button, if any. */
+  setColumns(columns, canAmend = null) {
+    if (this.#columns === columns) return;
+    this.#columns = columns;
+    this.#canAmend = canAmend;
+    this.sort = { key: "order", isDescending: true };
+    for (const { tr } of this.#rows.splice(0)) tr.remove();
+    const headerRow = this.#table.tHead.rows[0];
+    headerRow.replaceChildren();
+    this.#createHeader(headerRow);
+    this.#scroller.scrollTop = 0;
+  }
+
+  /** The column that the orders are sorted by. */
+  get sortColumn() {
+    return this.#columns.find(({ key }) => key === this.sort.key);
   }
 
   /** Whether new rows push the others down: until the user scrolls or focuses a row. */
@@ -64,6 +84,7 @@ export class OrderTable extends EventTarget {
 
   /** Update the visible rows. */
   paint(nowMs) {
+    this.#nowMs = nowMs;
     const visible = Math.ceil(this.#scroller.clientHeight / this.#rowPx);
     const top = Math.floor(this.#scroller.scrollTop / this.#rowPx) - OVERSCAN_ROWS;
     const size = Math.min(visible + 2 * OVERSCAN_ROWS, this.#orders.length);
@@ -71,17 +92,22 @@ export class OrderTable extends EventTarget {
     this.#resizePool(size);
     this.#layOutSpacers();
     const hadFocus = this.#hasFocus;
-    const isOnButton = hadFocus && document.activeElement.localName === "button";
-    this.#keepCursorVisible();
+    const focused = document.activeElement;
+    const isOnButton = hadFocus && focused.localName === "button";
+    const tabStop = this.#findTabStop();
+    // The row of the detail stays the cursor's, also while it is out of sight.
+    if (hadFocus || this.#cursor !== this.#selected) this.#cursor = tabStop;
     this.#rows.forEach((row, offset) => {
       const index = this.#first + offset;
       fillRow(row, this.#orders[index], index, nowMs);
+      if (row.amend) row.amend.hidden = !this.#canAmend(row.order);
       markSelected(row, row.order.id === this.#selected);
-      const isCursor = row.order.id === this.#cursor;
-      row.link.tabIndex = row.cancel.tabIndex = isCursor ? 0 : -1;
+      const isCursor = row.order.id === tabStop;
+      for (const node of [row.link, row.cancel, row.amend]) if (node) node.tabIndex = isCursor ? 0 : -1;
       if (isCursor && hadFocus) {
         // A button disappears with the end of its order.
-        const target = isOnButton && !row.cancel.hidden ? row.cancel : row.link;
+        const isOnOwn = isOnButton && row.tr.contains(focused) && !focused.hidden;
+        const target = isOnOwn ? focused : isOnButton && !row.cancel.hidden ? row.cancel : row.link;
         if (document.activeElement !== target) target.focus({ preventScroll: true });
       }
     });
@@ -94,9 +120,21 @@ export class OrderTable extends EventTarget {
     this.#emit("paint");
   }
 
-  /** Focus the row of the cursor. */
+  /** Focus the row of the cursor, wherever it is. */
   focus() {
+    const index = this.#orders.findIndex(({ id }) => id === this.#cursor);
+    if (index >= 0 && !this.#rows.some(({ order }) => order.id === this.#cursor)) {
+      this.#moveCursor(index);
+      this.paint(this.#nowMs);
+    }
     (this.#rows.find(({ link }) => link.tabIndex === 0)?.link ?? this.#scroller).focus();
+  }
+
+  /** Move the cursor by a key from outside of the table: into it first. */
+  moveRow(key) {
+    if (this.#orders.length === 0) return;
+    if (!this.#hasFocus) this.focus();
+    else this.#move(key);
   }
 
   /** Scroll to the newest order, and follow the newest from there. */
@@ -116,7 +154,7 @@ export class OrderTable extends EventTarget {
   }
 
   #createHeader(headerRow) {
-    for (const { key, title, isNumber, isDescendingFirst = isNumber } of COLUMNS) {
+    for (const { key, title, isNumber, isDescendingFirst = isNumber } of this.#columns) {
       const button = createElement("button", { type: "button" }, title);
       const cell = createElement("th", { scope: "col", class: `c-${key}` }, button);
       if (isNumber) cell.classList.add("number");
@@ -134,7 +172,7 @@ export class OrderTable extends EventTarget {
   }
 
   #markSorted(headerRow) {
-    COLUMNS.forEach(({ key }, index) => {
+    this.#columns.forEach(({ key }, index) => {
       const cell = headerRow.cells[index];
       if (key !== this.sort.key) cell.removeAttribute("aria-sort");
       else cell.setAttribute("aria-sort", this.sort.isDescending ? "descending" : "ascending");
@@ -149,7 +187,7 @@ export class OrderTable extends EventTarget {
 
   #resizePool(size) {
     while (this.#rows.length < size) {
-      const row = createRow();
+      const row = createRow(this.#columns, this.#canAmend !== null);
       this.#rows.push(row);
       this.#body.insertBefore(row.tr, this.#below);
     }
@@ -173,12 +211,12 @@ export class OrderTable extends EventTarget {
     return order === undefined ? null : { order, index };
   }
 
-  /** Move the cursor to the first visible row when its own row leaves the pool. */
-  #keepCursorVisible() {
+  /** The order whose row the Tab key leads to: the cursor's, else the first one in sight. */
+  #findTabStop() {
     const rows = this.#orders.slice(this.#first, this.#first + this.#rows.length);
-    if (rows.some(({ id }) => id === this.#cursor)) return;
+    if (rows.some(({ id }) => id === this.#cursor)) return this.#cursor;
     const top = Math.ceil(this.#scroller.scrollTop / this.#rowPx);
-    this.#cursor = this.#orders[Math.min(top, this.#orders.length - 1)]?.id ?? null;
+    return this.#orders[Math.min(top, this.#orders.length - 1)]?.id ?? null;
   }
 
   #handleClick(event) {
@@ -186,8 +224,9 @@ export class OrderTable extends EventTarget {
     const row = this.#rows.find(({ tr }) => tr.contains(event.target));
     if (!row) return;
     event.preventDefault();
-    if (row.cancel.contains(event.target)) {
-      this.dispatchEvent(new CustomEvent("cancel", { detail: row.order.id }));
+    for (const action of ["cancel", "amend"]) {
+      if (!row[action]?.contains(event.target)) continue;
+      this.dispatchEvent(new CustomEvent(action, { detail: row.order.id }));
       return;
     }
     row.link.focus({ preventScroll: true });
@@ -202,20 +241,27 @@ export class OrderTable extends EventTarget {
       this.dispatchEvent(new CustomEvent(action, { detail: this.#cursor }));
       return;
     }
+    if (this.#move(event.key)) event.preventDefault();
+  }
+
+  /** Move the cursor by a key, if it is one for that. */
+  #move(key) {
     const index = this.#orders.findIndex(({ id }) => id === this.#cursor);
     const last = this.#orders.length - 1;
     const page = Math.floor(this.#scroller.clientHeight / this.#rowPx) - 1;
     const target = {
       ArrowUp: index - 1,
       ArrowDown: index + 1,
+      k: index - 1,
+      j: index + 1,
       Home: 0,
       End: last,
       PageUp: index - page,
       PageDown: index + page,
-    }[event.key];
-    if (target === undefined) return;
-    event.preventDefault();
+    }[key];
+    if (target === undefined) return false;
     this.#moveCursor(Math.max(0, Math.min(target, last)));
+    return true;
   }
 
   #moveCursor(index) {
@@ -235,56 +281,4 @@ function createSpacer() {
 function setHeight(row, px) {
   const height = `${px}px`;
   if (row.style.height !== height) row.style.height = height;
-}
-
-function createRow() {
-  const link = createElement("a");
-  const cells = COLUMNS.map(({ key, isNumber }) =>
-    createElement("td", { class: isNumber ? `c-${key} number` : `c-${key}` }),
-  );
-  cells[0].append(link);
-  const texts = [link, ...cells.slice(1)];
-  const word = createElement("span", {}, "Cancel");
-  const symbol = createElement("span", { class: "symbol", "aria-hidden": "true" }, "⊘");
-  const cancel = createElement("button", { type: "button", title: "Cancel (x)" }, word, symbol);
-  const cancelCell = createElement("td", { class: "c-cancel" }, cancel);
-  const tr = createElement("tr", {}, ...cells, cancelCell);
-  return { tr, link, cancel, texts, order: null, version: -1, index: -1, isSelected: false };
-}
-
-function fillRow(row, order, index, nowMs) {
-  if (row.index !== index) {
-    row.index = index;
-    row.tr.setAttribute("aria-rowindex", index + 2);
-  }
-  const isOtherOrder = row.order !== order;
-  if (isOtherOrder) {
-    row.order = order;
-    row.tr.dataset.order = order.id;
-    row.link.href = `?order=${order.id}`;
-    row.cancel.setAttribute("aria-label", `Cancel order ${order.shortId}`);
-  }
-  if (isOtherOrder || row.version !== order.version) {
-    row.version = order.version;
-    row.tr.dataset.status = order.status;
-    row.tr.dataset.side = order.pair.side;
-    row.cancel.hidden = order.hasEnded;
-    COLUMNS.forEach(({ text, label, hint }, column) => {
-      setText(row.texts[column], text(order, nowMs));
-      if (label !== undefined) row.texts[column].dataset.label = label(order);
-      if (hint !== undefined) row.texts[column].title = hint(order);
-    });
-  } else if (!order.hasEnded) {
-    COLUMNS.forEach(({ changesWithTime, text }, column) => {
-      if (changesWithTime) setText(row.texts[column], text(order, nowMs));
-    });
-  }
-}
-
-function markSelected(row, isSelected) {
-  if (row.isSelected === isSelected) return;
-  row.isSelected = isSelected;
-  row.tr.classList.toggle("selected", isSelected);
-  if (isSelected) row.link.setAttribute("aria-current", "true");
-  else row.link.removeAttribute("aria-current");
 }

@@ -1,16 +1,16 @@
 /** The columns of the order table and of the CSV file: texts and sort keys. */
 
-import { CONDITION_FIELDS, describeThreshold } from "../model/conditions.js";
-import { formatShort } from "../model/decimal.js";
-import { formatShortDuration, formatSigned } from "./format.js";
-import { describeLegs } from "./order_route.js";
-import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
-import { isEstimate } from "../model/shares.js";
-import { tokenLabel } from "../model/tokens.js";
-import { formatDistance, formatProgress } from "../model/waiting.js";
+import { CONDITION_FIELDS, describeThreshold } from "../../model/conditions.js";
+import { formatPrice, formatShort } from "../../model/decimal.js";
+import { formatShortDuration, formatSigned } from "../format.js";
+import { describeLegs } from "../order_route.js";
+import { STATUS_SYMBOLS, STATUSES } from "../../model/order.js";
+import { isEstimate } from "../../model/shares.js";
+import { tokenLabel } from "../../model/tokens.js";
+import { formatDistance, formatProgress } from "../../model/waiting.js";
 
 /** Shown for values that are not known yet, never a zero. */
-const UNKNOWN = "·";
+export const UNKNOWN = "·";
 const DIGITS = 6;
 const DIGITS_BELOW_1 = 4;
 const REVOKE_DELAY_MS = 10_000;
@@ -18,13 +18,14 @@ const TYPE_LABELS = {
   market: "MKT", limit: "LMT", stop: "STP", takeProfit: "TP", stopLimit: "STL", trailingStop: "TRL",
   twap: "TWP", sniper: "SNP",
 };
-const TYPE_WORDS = { takeProfit: "take-profit", stopLimit: "stop-limit", trailingStop: "trailing stop" };
+export const TYPE_WORDS = { takeProfit: "take-profit", stopLimit: "stop-limit", trailingStop: "trailing stop" };
 
 /**
  * The columns of the table: the text of a cell, and the number or text to sort by (null is last).
  * `isDescendingFirst`: the first click on the title sorts in descending order, as for numbers.
  * `changesWithTime`: the text of an order that has not ended depends on the present time.
- * `label`: words above the text where the page is too narrow for the column of types.
+ * `label`: words above the text where the page is too narrow for the column of types;
+ * `narrowLabel`: those on a phone, where there is no column of exchanges.
  * `hint`: what is shown of a cell while the pointer rests on it.
  */
 export const COLUMNS = [
@@ -79,6 +80,7 @@ export const COLUMNS = [
     isNumber: true,
     text: describePrice,
     label: ({ status, type }) => (status === "waiting" ? (TYPE_WORDS[type] ?? type) : ""),
+    narrowLabel: (order) => (order.amountOut === null ? "" : describeVenue(order)),
     sort: (order) => (order.amountOut === null ? null : Number(order.price)),
   },
   {
@@ -121,16 +123,15 @@ function describeDifference(order) {
 /** The executed price, how many slices are placed, or what is waited for. */
 function describePrice(order) {
   if (order.slices !== null && !order.hasEnded) return formatProgress(order.slices);
-  if (order.slices !== null) return order.price === null ? UNKNOWN : formatShort(order.price);
+  if (order.slices !== null) return order.price === null ? UNKNOWN : formatPrice(order.price, order.pair.name);
   if (order.type === "sniper" && order.status === "waiting") return "new pool";
-  if (order.amountOut !== null) return formatShort(order.price);
+  if (order.amountOut !== null) return formatPrice(order.price, order.pair.name);
   const isWaiting = order.status === "waiting" && order.condition !== null;
   return isWaiting ? describeThreshold(order) : UNKNOWN;
 }
 
 /** Sort orders by a column, newer before older where equal; those without a value are last. */
-export function sortOrders(orders, key, isDescending, nowMs) {
-  const { sort } = COLUMNS.find((column) => column.key === key);
+export function sortOrders(orders, { sort }, isDescending, nowMs) {
   const direction = isDescending ? -1 : 1;
   return orders
     .map((order) => ({ order, value: sort(order, nowMs) }))
