@@ -29,8 +29,8 @@ _PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==")
 _DIGEST = re.compile(r"^# Requirements of pyproject.toml: (\w+)$", re.MULTILINE)
 
 SETS: Final = {
-    "production": ("pyproject.toml", "--extra=otel"),
-    "embedded": ("pyproject.toml", "--extra=otel", "--extra=embedded"),
+    "production": ("pyproject.toml", "--extra=notify", "--extra=otel"),
+    "embedded": ("pyproject.toml", "--extra=notify", "--extra=otel", "--extra=embedded"),
     "dev": ("pyproject.toml", "--all-extras", "--group=dev"),
 }
 """What the project's environments hold, the smaller ones first, as arguments of uv."""

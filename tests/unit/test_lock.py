@@ -26,6 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS: dict[str, list[str]] = {
     "production": [
         *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["notify"],
         *PROJECT["project"]["optional-dependencies"]["otel"],
     ],
     "embedded": PROJECT["project"]["optional-dependencies"]["embedded"],
