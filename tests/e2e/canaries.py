@@ -117,7 +117,8 @@ def build_settings(
     }
     assert set(secrets) <= set(list_secrets())
     for name in sorted(list_secrets().keys() - secrets):  # those that nothing else needs
-        secrets[name] = FORMS.get(name, "{}").format(plant(name))
+        form = f"{UNREACHABLE}/{{}}" if name.endswith("url") else "{}"
+        secrets[name] = FORMS.get(name, form).format(plant(name))
     files = {name: write_secret(folder, value) for name, value in list(secrets.items())[::2]}
     variables = {name: value for name, value in secrets.items() if name not in files}
     (folder / "jwks.json").write_text(build_jwks("ES256-1"))
