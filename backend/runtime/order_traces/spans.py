@@ -34,6 +34,7 @@ from backend.runtime.order_traces import (
     compute_root_span_id,
     is_traced,
 )
+from backend.runtime.order_traces.address_filter import hide_address
 
 SPANS_QUEUED_MAX: Final = 8_192
 """Spans that wait to be sent; those beyond are dropped."""
@@ -71,6 +72,7 @@ class OrderSpans:
             {"service.name": f"order-engine-{process}", "service.namespace": "order-engine"}
         )
         provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
+        hide_address(url)
         exporter = OTLPSpanExporter(endpoint=url, timeout=SEND_TIMEOUT_S)
         self._processor = BatchSpanProcessor(
             exporter, max_queue_size=SPANS_QUEUED_MAX, schedule_delay_millis=1_000
