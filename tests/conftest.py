@@ -54,6 +54,7 @@ TABLES = (
     *("order_limits", "owner_days"),
     *("position_checkpoints", "price_pairs", "price_seconds", "price_minutes"),
     *("trading_states", "audit_log", "breakers", "webhooks", "webhook_deliveries"),
+    "found_transactions",
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -236,6 +237,9 @@ async def _empty_database(url: str) -> bool:
             )
             await connection.execute("UPDATE api_keys_version SET version = 0 WHERE version <> 0")
             await connection.execute("UPDATE order_limits_version SET version = 0")
+            await connection.execute(
+                "UPDATE journal SET server_started_at = NULL WHERE server_started_at IS NOT NULL"
+            )
             await connection.execute(
                 "UPDATE audit_head SET id = 0, sealed_txid = 0,"
                 " hash = (SELECT sha256(convert_to(id::text, 'UTF8')) FROM journal) WHERE id > 0"

@@ -4,8 +4,9 @@ SOL is wrapped in a token account that only this transaction uses: it is created
 the order and closed at the end. So orders of one wallet never share it, no account is left over,
 and wrapped SOL that the wallet holds elsewhere is not touched.
 
-The same seed is in a memo: without it, equal orders signed with the same blockhash would be one
-and the same transaction, and a single swap would count for both.
+The same seed is in a memo, and names the order and its attempt (``memos``). Without it, equal
+orders signed with the same blockhash would be one and the same transaction, and a single swap would
+count for both.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from hashlib import blake2s
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from solders.signature import Signature
 
 from backend.chain.bundles.tips import Tip
 from backend.chain.compute_budget import ComputeBudget
+from backend.chain.memos import format_memo
 from backend.chain.messages import compile_message, find_excess, measure_message
 from backend.chain.rpc.results import Blockhash
 from backend.chain.swap_instructions import SwapInstructions
@@ -134,8 +135,8 @@ class UnsignedTransaction:
 
 
 def derive_wrap_seed(order_id: UUID, attempt: int) -> str:
-    """Derive the seed of an attempt: 32 characters, the most that an account address allows."""
-    return blake2s(order_id.bytes + attempt.to_bytes(4), digest_size=16).hexdigest()
+    """Derive the seed of an attempt: at most 32 characters, as many as an address allows."""
+    return format_memo(order_id, attempt)
 
 
 def build_swap(

@@ -25,6 +25,7 @@ from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.config.chain.node_urls import parse_node_urls
 from backend.config.redis_url import RedisAddress, parse_redis_url
+from backend.config.settings import OFF
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import TokenRegistry
 from backend.engine.limits import build_rules, follow
@@ -52,7 +53,7 @@ from backend.store.launches.found_pools import FoundPools
 from backend.store.prices.price_bars import PriceBars
 from backend.store.trading.rules import TradingRules
 from backend.store.verification.cluster_binding import bind_cluster
-from backend.store.verification.durability import read_durability
+from backend.store.verification.durability import describe_protection, read_durability
 from backend.venues.venue import Venue
 
 DATABASE_CONNECTIONS_MAX = 10
@@ -185,7 +186,7 @@ async def _open_database(
         )
 
     pool = await wait_for_server("PostgreSQL", connect, away=(Transient,), stop=stop)
-    await _check_durability(pool, is_required=settings.require_durable_database)
+    await _check_durability(pool, settings)
     return pool
 
 
@@ -200,7 +201,7 @@ def _build_tables(settings: Settings, rpc: SolanaNode) -> LookupTables:
     return LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
 
 
-async def _check_durability(pool: DatabasePool, *, is_required: bool) -> None:
+async def _check_durability(pool: DatabasePool, settings: Settings) -> None:
     """Report what the server keeps of a commit. Raises ``Rejected`` if that is not what it must be.
 
     A server that is away is asked with the first statement that needs it.
@@ -210,13 +211,16 @@ async def _check_durability(pool: DatabasePool, *, is_required: bool) -> None:
     except Transient:
         return
     faults = durability.list_faults()
-    if faults and is_required:
+    if faults and settings.require_durable_database:
         raise Rejected(
             "database_not_durable",
             f"PostgreSQL at {pool.address} may lose what it has answered: {'; '.join(faults)}"
             " (ORDER_ENGINE_REQUIRE_DURABLE_DATABASE)",
         )
-    observe_database.durability_found(durability.describe(), is_safe=not faults)
+    protection = describe_protection(
+        durability, compares_history=settings.journal_reconciliation != OFF
+    )
+    observe_database.durability_found(durability.describe(), protection, is_safe=not faults)
 
 
 def open_readers(settings: Settings) -> AbstractAsyncContextManager[DatabasePool]:

@@ -35,6 +35,8 @@ class VerificationReport:
     orders: int = 0
     signatures: int = 0
     unknown_signatures: int = 0
+    lost_orders: int = 0
+    """Transactions of orders that the journal has lost, as far as the chain has shown it."""
     counts: Counter[str] = field(default_factory=Counter)
     """How many faults of each rule."""
     faults: list[VerificationFault] = field(default_factory=list)
@@ -86,6 +88,8 @@ class Verification:
         async for ids in pages:
             await self.verify_orders(ids, report)
         report.add(await self._verifier.find_stuck(self._stuck_after))
+        report.add(await self._verifier.find_conflicts())
+        report.lost_orders = await self._verifier.count_lost()
         return report
 
     async def verify_orders(self, ids: Sequence[UUID], report: VerificationReport) -> None:

@@ -17,6 +17,7 @@ from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
 from backend.engine.fees import build_fees
+from backend.engine.journal import start_journal_reconciler
 from backend.engine.nodes.bundles import build_bundles
 from backend.engine.nodes.cluster import warn_of_missing_programs
 from backend.engine.shared_services import SharedServices, open_shared_services
@@ -91,10 +92,11 @@ async def run_worker(
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
         watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds[0])
         claim_when_lifted(shared, turns)
+        reconciler = await start_journal_reconciler(settings, shared, opened.wallets, stop)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run)
         periodic = _list_periodic(settings, shared, submitter, funds, random)
         await _warn_of_what_is_missing(shared)
-        async with run_in_background(*runs, *periodic):
+        async with run_in_background(*runs, *periodic, reconciler.run):
             async with run_in_background(partial(sweeps, interval_s=settings.sweep_s), watcher.run):
                 on_ready()
                 await run_receiver(

@@ -88,9 +88,12 @@ def feed_delayed(seconds: float, **holder: object) -> None:
     _log.warning("the stream waits for an open transaction", age_s=round(seconds, 1), **holder)
 
 
-def durability_found(description: str, *, is_safe: bool) -> None:
-    """What the server keeps of a commit is known, at the start of a process."""
+def durability_found(description: str, protection: str, *, is_safe: bool) -> None:
+    """What the server keeps of a commit is known, at the start of a process.
+
+    ``protection`` is what keeps orders from being sent again where it has lost one.
+    """
     if is_safe:
-        _log.info("database durability", found=description)
+        _log.info("database durability", found=description, protection=protection)
     else:
-        _log.warning("database may lose commits", found=description)
+        _log.warning("database may lose commits", found=description, protection=protection)

@@ -32,6 +32,8 @@ from backend.simulator.node import RpcMethod, SimulatorNode
 from backend.simulator.options import BLOCKHASH_BLOCKS
 from backend.simulator.wire.transaction_parser import decode_transaction
 
+_HISTORY_METHODS: Final = frozenset({"getTransaction", "getSignaturesForAddress"})
+
 
 class BundleView:
     """The bundle endpoint of the first node, whose faults are the chain's."""
@@ -90,8 +92,8 @@ class NodeView:
             height = result["blockHeight"] - slots
             return {**result, "absoluteSlot": result["absoluteSlot"] - slots, "blockHeight": height}
         seen = self._clock.slot() - slots
-        if name == "getTransaction":
-            return None if result is not None and result["slot"] > seen else result
+        if name in _HISTORY_METHODS:
+            return _hide_history_after(result, seen)
         if not isinstance(result, dict) or "context" not in result:
             return result
         slot = result["context"]["slot"] - slots
@@ -114,8 +116,8 @@ class NodeView:
     def _fork(self, name: str, result: Json, params: Json, forked_at: int) -> Json:
         """A result on a fork that begins after a slot."""
         match name:
-            case "getTransaction":
-                return None if result is not None and result["slot"] > forked_at else result
+            case "getTransaction" | "getSignaturesForAddress":
+                return _hide_history_after(result, forked_at)
             case "getSignatureStatuses":
                 statuses = [_hide_after(each, forked_at) for each in result["value"]]
                 return {**result, "value": statuses}
@@ -156,6 +158,13 @@ def _check_min_slot(params: Json, slot: int) -> None:
             "Minimum context slot has not been reached",
             {"contextSlot": slot},
         )
+
+
+def _hide_history_after(result: Json, slot: int) -> Json:
+    """A transaction, or a list of them, as a node tells it that has come as far as a slot."""
+    if isinstance(result, list):
+        return [each for each in result if each["slot"] <= slot]
+    return None if result is not None and result["slot"] > slot else result
 
 
 def _hide_after(status: Json, slot: int) -> Json:

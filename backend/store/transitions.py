@@ -89,7 +89,10 @@ WITH input AS (
         AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
         AND (i.status = 'submitted' AND is_order_held(
             (SELECT states FROM trading), o.owner, o.token_in, o.token_out,
-            coalesce(i.route, o.route))) IS NOT TRUE{budgeted}
+            coalesce(i.route, o.route))) IS NOT TRUE
+        AND (i.status = 'submitted' AND EXISTS (
+            SELECT FROM found_transactions f WHERE f.order_id = o.id AND f.adopted_at IS NULL)
+        ) IS NOT TRUE{budgeted}
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, o.tx_hash,
               clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data,
               i.claim{group_returned}

@@ -51,6 +51,7 @@ LATER = [
     "0033_webhooks",
     "0034_notices",
     "0035_order_limits",
+    "0036_journal_origin",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

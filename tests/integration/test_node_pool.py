@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import aiohttp
 import pytest
+from solders.signature import Signature
 from structlog.testing import capture_logs
 
 from backend.chain.nodes.node_pool import NodePool
 from backend.chain.nodes.pool_node import Exclusion, PoolNode
+from backend.chain.rpc.address_history import HistoryBounds, walk_history
 from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.errors import ReadFailure
 from backend.chain.rpc.results import LandedTransaction
 from backend.chain.wire import Commitment
 from backend.config import Profile
@@ -265,3 +271,21 @@ async def test_a_simulation_fails_only_if_a_second_node_says_so_too(
         signed = await nodes.client.build_swap()
         results = [await pool.simulate_transaction(signed.wire) for _ in range(6)]
         assert [each.err is None for each in results] == [liars == 1] * 6
+
+
+@pytest.mark.parametrize("fault", [FAULTS[0], FAULTS[6], FAULTS[7]], ids=["gone", "behind", "fork"])
+async def test_the_history_of_a_wallet_is_what_two_nodes_list(
+    data_dir: Path, fault: dict[str, object]
+) -> None:
+    async with run_nodes(data_dir) as nodes:
+        wallet = nodes.client.wallet.address
+        first = await land_swap(nodes)
+        await nodes.arm(0, fault)
+        slots = {first.slot, (await land_swap(nodes)).slot}
+        bounds = HistoryBounds((), datetime.fromtimestamp(0, UTC), min_slot=max(slots))
+        walk = partial(walk_history, address=wallet, bounds=bounds)
+        walks = await nodes.pool.walk_histories(walk)
+        assert {each.slot for found in walks for each in found} == slots
+        unheard = replace(bounds, known={str(Signature.default())})
+        with pytest.raises(ReadFailure, match="does not go back to what the journal knows"):
+            await nodes.pool.walk_histories(partial(walk, bounds=unheard))

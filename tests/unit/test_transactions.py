@@ -64,7 +64,7 @@ def read_message(signed: SignedTransaction) -> MessageV0:
 
 def test_a_tip_is_paid_in_the_end_and_left_out_where_there_is_no_room() -> None:
     wallet, tip = create_paper_wallet(), Tip(Pubkey(bytes([9] * 32)), 12_345)
-    for venues, is_tipped in (((CPMM,), True), ((AMM_V4, CLMM), False), ((AMM_V4, DLMM), False)):
+    for venues, is_tipped in (((CPMM,), True), ((AMM_V4, CLMM), False), ((DLMM, DAMM_V2), False)):
         legs = [SwapLeg(create_pool(venue, SOL, USDC), 10**9, 1) for venue in venues]
         swap = SwapParameters(legs, SOL, USDC, derive_wrap_seed(ORDER_ID, 1))
         signed = build_swap(swap, wallet.address, RECENT_BLOCKHASH, ComputeBudget(), tip=tip).sign(
@@ -107,7 +107,7 @@ def test_two_orders_never_share_a_temporary_account() -> None:
     seeds = {derive_wrap_seed(UUID(int=n), attempt) for n in range(50) for attempt in range(1, 4)}
 
     assert len(seeds) == 150
-    assert {len(seed) for seed in seeds} == {32}
+    assert max(len(seed) for seed in seeds) <= 32
     first, second = (
         build_transaction(seed=derive_wrap_seed(ORDER_ID, 1)),
         build_transaction(seed=derive_wrap_seed(ORDER_ID, 2)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
@@ -74,7 +75,7 @@ class TipAccounts:
         """
         if not self._accounts:
             return None
-        return Tip(self._accounts[int(seed[:8], 16) % len(self._accounts)], self._lamports)
+        return Tip(self._accounts[crc32(seed.encode()) % len(self._accounts)], self._lamports)
 
     async def run(self) -> None:
         """Read the accounts, and again from time to time, until cancelled."""

@@ -221,6 +221,10 @@ class NodePool:
         self._landed_slot = max(self._landed_slot, *landed, 0)
         return joined
 
+    async def walk_histories(self, walk: Callable[[RpcClient], Awaitable[Answer]]) -> list[Answer]:
+        """What a walk through the history finds, of two nodes if as many can be asked."""
+        return [answer for _, answer in await self._ask_quorum(walk, lambda _: True)]
+
     async def send_transactions(self, wires: Sequence[bytes]) -> list[str | EngineError]:
         """Send signed transactions to all nodes; the best result of each, once it is known."""
         nodes = [node for node in self._nodes if node.exclusion is not Exclusion.FOREIGN]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
 
 from solders.pubkey import Pubkey
 
 from backend.chain.nodes.node_client import NodeClient
+from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.results import Json, SimulationResult
 from backend.chain.wire import Commitment
 from backend.venues.venue import Account
+
+Value = TypeVar("Value")
 
 
 class SolanaNode(NodeClient, Protocol):
@@ -48,6 +51,10 @@ class SolanaNode(NodeClient, Protocol):
         self, program: Pubkey, filters: Sequence[Json]
     ) -> tuple[int, dict[Pubkey, Account]]:
         """The slot, and the accounts of a program that pass all filters."""
+        ...
+
+    async def walk_histories(self, walk: Callable[[RpcClient], Awaitable[Value]]) -> list[Value]:
+        """What a walk through the history finds, once for each node that is asked."""
         ...
 
     async def get_recent_prioritization_fees(self, keys: Sequence[Pubkey]) -> list[int]:

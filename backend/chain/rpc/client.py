@@ -8,11 +8,10 @@ the 50 KiB that a node accepts in one request, and smaller where a node takes le
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic
-from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from solders.hash import Hash
 from solders.pubkey import Pubkey
@@ -106,13 +105,8 @@ class RpcClient:
         await self._transport.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._transport.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: Any) -> None:
+        await self._transport.__aexit__(*error)
 
     def list_left_out(self) -> list[str]:
         """None: there is one node only, which is always used."""
@@ -120,11 +114,11 @@ class RpcClient:
 
     async def get_genesis_hash(self) -> str:
         """Identify the chain. Raises ``Transient`` or ``Rejected``, as every read does."""
-        return await self._read("getGenesisHash", [], str)
+        return await self.read("getGenesisHash", [], str)
 
     async def get_version(self) -> str:
         """The version of the node's software; raises ``ReadFailure`` if it does not tell one."""
-        return await self._read("getVersion", [], lambda result: str(result["solana-core"]))
+        return await self.read("getVersion", [], lambda result: str(result["solana-core"]))
 
     async def takes_arrays(self) -> bool:
         """Whether the node answers JSON-RPC arrays. Raises ``EngineError`` if it answers nothing.
@@ -141,7 +135,7 @@ class RpcClient:
         self, commitment: Commitment = Commitment.CONFIRMED
     ) -> Blockhash:
         """The blockhash to sign with, and the last block height at which it is valid."""
-        return await self._read("getLatestBlockhash", [{"commitment": commitment}], read_blockhash)
+        return await self.read("getLatestBlockhash", [{"commitment": commitment}], read_blockhash)
 
     async def is_blockhash_valid(self, blockhash: Hash, *, min_context_slot: int) -> bool:
         """Whether a node that has reached a slot knows a blockhash that can still be signed with.
@@ -149,16 +143,16 @@ class RpcClient:
         One that has not reached it refuses: ``ReadFailure`` (node_behind).
         """
         options = {"commitment": Commitment.CONFIRMED, "minContextSlot": min_context_slot}
-        return await self._read("isBlockhashValid", [str(blockhash), options], read_validity)
+        return await self.read("isBlockhashValid", [str(blockhash), options], read_validity)
 
     async def get_epoch_info(self, commitment: Commitment) -> ChainTip:
         """The chain tip: slot and height of the same block, which two calls could not ensure."""
-        return await self._read("getEpochInfo", [{"commitment": commitment}], read_tip)
+        return await self.read("getEpochInfo", [{"commitment": commitment}], read_tip)
 
     async def get_balance(self, owner: Pubkey) -> int:
         """The lamports of an account."""
         params = [str(owner), {"commitment": Commitment.CONFIRMED}]
-        return await self._read("getBalance", params, lambda result: int(result["value"]))
+        return await self.read("getBalance", params, lambda result: int(result["value"]))
 
     async def get_multiple_accounts(
         self, keys: Sequence[Pubkey], commitment: Commitment = Commitment.CONFIRMED
@@ -166,7 +160,7 @@ class RpcClient:
         """The slot, and the accounts of at most 100 keys as of that slot."""
         assert len(keys) <= KEYS_MAX
         options = {"encoding": _ENCODING, "commitment": commitment}
-        return await self._read(
+        return await self.read(
             "getMultipleAccounts",
             [[str(key) for key in keys], options],
             partial(read_accounts, expected=len(keys)),
@@ -177,11 +171,11 @@ class RpcClient:
         options = {"encoding": _ENCODING, "commitment": Commitment.CONFIRMED}
         params = [[str(key) for key in keys], options]
         reader = partial(read_executables, expected=len(keys))
-        return await self._read("getMultipleAccounts", params, reader)
+        return await self.read("getMultipleAccounts", params, reader)
 
     async def request_airdrop(self, recipient: Pubkey, lamports: int) -> str:
         """Ask the node's faucet for SOL; returns the signature of its transfer."""
-        return await self._read("requestAirdrop", [str(recipient), lamports], str)
+        return await self.read("requestAirdrop", [str(recipient), lamports], str)
 
     async def get_program_accounts(
         self, program: Pubkey, filters: Sequence[Json]
@@ -197,7 +191,7 @@ class RpcClient:
             "withContext": True,
         }
         params = [str(program), options]
-        return await self._read("getProgramAccounts", params, read_program_accounts)
+        return await self.read("getProgramAccounts", params, read_program_accounts)
 
     async def simulate_transaction(
         self, wire: bytes, *, min_context_slot: int = 0, accounts: Sequence[Pubkey] = ()
@@ -216,14 +210,14 @@ class RpcClient:
         }
         if accounts:
             options["accounts"] = {"encoding": _ENCODING, "addresses": list(map(str, accounts))}
-        return await self._read(
+        return await self.read(
             "simulateTransaction", [_encode_base64(wire), options], read_simulation
         )
 
     async def get_recent_prioritization_fees(self, keys: Sequence[Pubkey]) -> list[int]:
         """What blocks charged for a compute unit to lock accounts, the newest block last."""
         params = [[str(key) for key in keys]]
-        return await self._read("getRecentPrioritizationFees", params, read_prioritization_fees)
+        return await self.read("getRecentPrioritizationFees", params, read_prioritization_fees)
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
@@ -253,7 +247,7 @@ class RpcClient:
 
     async def _read_statuses(self, signatures: list[str], options: Json) -> SignatureStatuses:
         reader = partial(read_statuses, expected=len(signatures))
-        return await self._read("getSignatureStatuses", [signatures, options], reader)
+        return await self.read("getSignatureStatuses", [signatures, options], reader)
 
     async def get_transactions(
         self, signatures: Sequence[str]
@@ -286,9 +280,12 @@ class RpcClient:
         answers = await self._arrays.request("sendTransaction", calls, SEND_BATCH_MAX)
         return list(map(parse_send_result, answers, wires))
 
-    async def _read(
-        self, method: str, params: list[Json], reader: Callable[[Json], Value]
-    ) -> Value:
+    async def walk_histories(self, walk: Callable[[RpcClient], Awaitable[Value]]) -> list[Value]:
+        """What a walk through the history finds, once for each node that is asked."""
+        return [await walk(self)]
+
+    async def read(self, method: str, params: list[Json], reader: Callable[[Json], Value]) -> Value:
+        """The result of a call that reads. Raises ``Transient`` or ``Rejected``."""
         call = {"jsonrpc": "2.0", "id": 0, "method": method, "params": params}
         response = await self._transport.exchange(method, call)
         return parse_result(response, reader)

@@ -72,6 +72,18 @@ class SignatureStatuses:
     entries: Sequence[SignatureStatus | None]
 
 
+class AddressSignature(NamedTuple):
+    """A transaction in the history of an address. ``block_time`` is in seconds since 1970.
+
+    ``memo`` are the texts of its memos, each behind its length, or ``None`` if none is listed.
+    """
+
+    signature: str
+    slot: int
+    memo: str | None
+    block_time: int | None
+
+
 class TokenBalance(NamedTuple):
     """The balance of a token account; ``mint`` and ``owner`` are in base58."""
 
@@ -198,6 +210,16 @@ def read_status(value: Json) -> SignatureStatus | None:
         return None
     commitment = value.get("confirmationStatus") or Commitment.FINALIZED
     return SignatureStatus(int(value["slot"]), value["err"], Commitment(commitment))
+
+
+def read_address_signatures(result: Json) -> list[AddressSignature]:
+    """Read the result of ``getSignaturesForAddress``."""
+    return [
+        AddressSignature(
+            str(entry["signature"]), int(entry["slot"]), entry.get("memo"), entry.get("blockTime")
+        )
+        for entry in result
+    ]
 
 
 def read_transaction(result: Json) -> LandedTransaction | None:

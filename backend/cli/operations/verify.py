@@ -118,6 +118,8 @@ def _print(report: VerificationReport, took_s: float, options: _Options) -> None
     unknown = f" ({report.unknown_signatures:,} unknown to the node)" if options.has_chain else ""
     total = report.counts.total()
     click.echo(f"{report.orders:,} orders{asked}{unknown} in {took_s:.1f} s: {total:,} faults")
+    if report.lost_orders:
+        click.echo(f"  {report.lost_orders:,} transactions of orders that the journal has lost")
     for rule, count in sorted(report.counts.items()):
         click.echo(f"  {rule:<16}{count:>8,}")
     for fault in report.faults[:_SHOWN_MAX]:
@@ -131,6 +133,7 @@ def _encode(report: VerificationReport, took_s: float) -> str:
         "orders": report.orders,
         "signatures": report.signatures,
         "unknownSignatures": report.unknown_signatures,
+        "lostOrders": report.lost_orders,
         "seconds": round(took_s, 3),
         "counts": dict(report.counts),
         "faults": [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
@@ -33,6 +33,13 @@ class WalletSettings(BaseSettings):
         le=86_400,
         description="Interval at which the balances of the wallets are compared with what orders"
         " explain, in seconds; 0: never.",
+    )
+    journal_reconciliation: Literal["on", "off"] = Field(
+        "on",
+        description="`on`: after PostgreSQL is another server, or was restarted or restored, the"
+        " wallets' history is read before anything is signed, and what the journal lacks is"
+        " adopted. `off`: the journal of any server is taken for complete, which synchronous"
+        " standbys have to ensure.",
     )
 
     @field_validator("wallet_password_file", mode="before")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from solders.pubkey import Pubkey
 
+from backend.simulator.chain.address_history import ListedSignature, list_signatures
 from backend.simulator.chain.ledger_rows import (
     ENTRY_COLUMNS,
     SWAP_COLUMNS,
@@ -202,6 +204,12 @@ class Ledger:
             (after, limit),
         )
         return [read_entry(row) for row in rows]
+
+    def list_address_signatures(
+        self, address: Pubkey, *, before: str | None, until: str | None, slot_max: int, limit: int
+    ) -> list[ListedSignature]:
+        """A page of the history of an address, the newest transaction first."""
+        return list(islice(list_signatures(self._sql, address, before, until, slot_max), limit))
 
     def last_slot(self) -> int:
         """The slot of the last stored block, 0 if there is none."""

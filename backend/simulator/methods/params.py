@@ -158,6 +158,10 @@ class CallOptions:
             raise RpcError(INVALID_PARAMS, f"Invalid params: {name} should be a string")
         return value
 
+    def get_optional_string(self, name: str) -> str | None:
+        """A string, ``None`` by default."""
+        return None if self._values.get(name) is None else self.get_string(name)
+
     def get_objects(self, name: str, count_max: int) -> list[CallOptions]:
         """An array of at most ``count_max`` objects of options, empty by default."""
         values = self._values.get(name)

@@ -10,6 +10,7 @@ from solders.message import MessageAddressTableLookup, MessageV0
 from solders.transaction import VersionedTransaction
 
 from backend.chain.wire import Commitment
+from backend.simulator.chain.address_history import ListedSignature
 from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
 from backend.simulator.chain.receipts import Receipt
@@ -21,17 +22,19 @@ from backend.simulator.methods.params import (
     Params,
     RpcError,
     build_context,
+    parse_pubkey,
     parse_signature,
 )
 from backend.simulator.programs.runtime import TokenBalance
 from backend.simulator.wire import base58
 
 SIGNATURES_MAX: Final = 256
+ADDRESS_SIGNATURES_MAX: Final = 1_000
 _ENCODINGS: Final = ("json", "base64", "base58")
 
 
 class SignatureMethods:
-    """``getSignatureStatuses`` and ``getTransaction``."""
+    """``getSignatureStatuses``, ``getSignaturesForAddress`` and ``getTransaction``."""
 
     def __init__(self, chain: Chain, block_producer: BlockProducer) -> None:
         self._chain = chain
@@ -41,6 +44,7 @@ class SignatureMethods:
         """The handlers by method name."""
         return {
             "getSignatureStatuses": self.get_signature_statuses,
+            "getSignaturesForAddress": self.get_signatures_for_address,
             "getTransaction": self.get_transaction,
         }
 
@@ -54,6 +58,37 @@ class SignatureMethods:
             "value": [
                 self._read_status(each, search_history=search_history) for each in signatures
             ],
+        }
+
+    def get_signatures_for_address(self, params: Params) -> Json:
+        """``getSignaturesForAddress``: what names an account, the newest first."""
+        address, options = parse_pubkey(params.get_string(0)), params.get_options(1)
+        commitment = options.get_commitment()
+        if commitment is Commitment.PROCESSED:
+            raise RpcError(INVALID_PARAMS, "Method does not support commitment below `confirmed`")
+        build_context(self._chain, options)
+        limit = options.get_integer("limit")
+        limit = ADDRESS_SIGNATURES_MAX if limit is None else limit
+        if not 1 <= limit <= ADDRESS_SIGNATURES_MAX:
+            raise RpcError(INVALID_PARAMS, f"Invalid limit; max {ADDRESS_SIGNATURES_MAX}")
+        before, until = (options.get_optional_string(name) for name in ("before", "until"))
+        listed = self._chain.ledger.list_address_signatures(
+            address,
+            before=None if before is None else parse_signature(before),
+            until=None if until is None else parse_signature(until),
+            slot_max=self._chain.slot_at(commitment),
+            limit=limit,
+        )
+        return [self._listed_to_json(each) for each in listed]
+
+    def _listed_to_json(self, listed: ListedSignature) -> Json:
+        return {
+            "signature": listed.signature,
+            "slot": listed.slot,
+            "err": listed.err,
+            "memo": listed.memo,
+            "blockTime": self._chain.clock.unix_time(listed.slot),
+            "confirmationStatus": self._chain.commitment_of(listed.slot),
         }
 
     def get_transaction(self, params: Params) -> Json:

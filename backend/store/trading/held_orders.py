@@ -19,8 +19,10 @@ FROM (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::jsonb[]) AS i(id, epoch, seq, route)
     LIMIT cardinality($1::uuid[])
 ) i JOIN orders o ON o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq
-WHERE o.open IS NOT FALSE AND is_order_held(
+WHERE o.open IS NOT FALSE AND (is_order_held(
     (SELECT read_trading_states()), o.owner, o.token_in, o.token_out, coalesce(i.route, o.route))
+    OR EXISTS (SELECT FROM found_transactions f
+               WHERE f.order_id = o.id AND f.adopted_at IS NULL))
 """
 
 # Its next claim has to wait: an order whose route is held, and not its pair, is claimed again.

@@ -24,7 +24,7 @@ INTERVAL_S: Final = 0.25
 # The version of the limits comes along, so that following them takes no statement of its own.
 _READ: Final = """ -- read trading states
 SELECT v.version AS limits_version, t.* FROM order_limits_version v LEFT JOIN (
-    SELECT scope, subject, state, why, set_by, since, reference FROM trading_states
+    SELECT scope, subject, state, why, set_by, since, reference FROM list_trading_states()
 ) t ON true
 ORDER BY scope <> 'all', since, scope, subject
 """

@@ -52,6 +52,17 @@ class Durability(NamedTuple):
         )
 
 
+def describe_protection(durability: Durability, *, compares_history: bool) -> str:
+    """Describe what keeps an order from being sent again where PostgreSQL has lost a commit."""
+    has_standbys = durability.has_standbys and durability.commit in _STANDBY_COMMITS
+    history = "the wallets' history is read after a change of server, before anything is signed"
+    if compares_history:
+        return f"synchronous standbys, and {history}" if has_standbys else history
+    if has_standbys:
+        return "synchronous standbys; the wallets' history is not read"
+    return "none: an order may be sent again (ORDER_ENGINE_JOURNAL_RECONCILIATION=off)"
+
+
 async def read_durability(pool: DatabasePool) -> Durability:
     """Read the settings. Raises ``Transient`` if PostgreSQL cannot be used."""
     [row] = await pool.read(_READ)

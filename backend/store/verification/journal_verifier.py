@@ -16,6 +16,8 @@ from backend.domain.tokens import KNOWN_TOKENS
 from backend.store.database import FIRST_ID, DatabasePool
 from backend.store.feed import FeedPosition
 from backend.store.verification.statements import (
+    COUNT_LOST,
+    FIND_CONFLICTS,
     FIND_FAULTS,
     FIND_GROUP_FAULTS,
     FIND_STUCK,
@@ -120,6 +122,17 @@ class JournalVerifier:
         """Find orders that should be executed and have not moved for ``age``, up to a bound."""
         rows = await self._pool.read(FIND_STUCK, age, STUCK_MAX, timeout=TIMEOUT_S)
         return [VerificationFault(*row) for row in rows]
+
+    async def find_conflicts(self) -> list[VerificationFault]:
+        """Find orders whose transaction was found on the chain, and that could not adopt it."""
+        rows = await self._pool.read(FIND_CONFLICTS, STUCK_MAX, timeout=TIMEOUT_S)
+        return [VerificationFault(*row) for row in rows]
+
+    async def count_lost(self) -> int:
+        """Count the transactions on the chain whose orders the journal lacks."""
+        [row] = await self._pool.read(COUNT_LOST, timeout=TIMEOUT_S)
+        count: int = row["count"]
+        return count
 
     async def read_signatures(self, ids: Sequence[UUID]) -> list[OrderSignatures]:
         """Read the signatures of those of some orders that have ended and had any."""

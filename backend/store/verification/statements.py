@@ -123,6 +123,16 @@ ORDER BY id LIMIT $2
 """
 """Orders that should be executed and have not moved for a time."""
 
+FIND_CONFLICTS: Final = """ -- verify adoptions
+SELECT order_id, 'not_adopted' AS rule, 'did not get ' || signature || ', which the chain has: '
+       || note AS reason
+FROM found_transactions WHERE note IS NOT NULL ORDER BY order_id LIMIT $1
+"""
+COUNT_LOST: Final = """ -- verify losses
+SELECT count(*) FROM found_transactions f
+WHERE adopted_at IS NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id)
+"""
+
 READ_SIGNATURES: Final = """ -- verify signatures
 SELECT e.order_id, array_agg(coalesce(e.data->>'txHash', '') ORDER BY e.seq) AS signatures,
        min(o.status::text) AS status

@@ -7,10 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+import asyncpg
 import orjson
 
+from backend.domain.tokens import KNOWN_TOKENS
 from backend.store.database import DatabasePool
+from backend.store.origin.found_transactions import read_wallet_changes
 
+_SYMBOLS: Final = {token.mint: token.symbol for token in KNOWN_TOKENS}
 DIFFERENCES_MAX: Final = 20
 """So many of the latest differences are read."""
 
@@ -111,21 +115,40 @@ async def read_baseline(pool: DatabasePool, wallet: str, interval_s: float) -> B
 async def read_changes(
     pool: DatabasePool, wallet: str, baseline: Baseline, slot: int
 ) -> list[OrderChange]:
-    """What orders did from the slot of a baseline to another one. Raises ``Transient``."""
+    """What orders did from the slot of a baseline to another one. Raises ``Transient``.
+
+    Among them are those of which the journal has only what the chain showed.
+    """
     rows = await pool.read(_READ_CHANGES, wallet, baseline.horizon, baseline.slot, slot)
+    found = await read_wallet_changes(pool, wallet, baseline.slot, slot)
     return [
-        OrderChange(
-            row["token_in"],
-            row["token_out"],
-            int(row["amount_in"]),
-            None if row["amount_out"] is None else int(row["amount_out"]),
-            row["cost"] or 0,
-            [] if row["left"] is None else orjson.loads(row["left"]),
-            row["is_filled"],
-            row["slot"],
-        )
-        for row in rows
+        *(
+            _build_change(mint, change, found_slot)
+            for found_slot, changes in found
+            for mint, change in changes.items()
+        ),
+        *map(_parse_change, rows),
     ]
+
+
+def _build_change(mint: str, change: int, slot: int) -> OrderChange:
+    """The change of one token, as what an order paid, or received for nothing."""
+    name = _SYMBOLS.get(mint, mint)
+    paid, received = max(-change, 0), max(change, 0)
+    return OrderChange(name, name, paid, received, 0, (), is_filled=True, slot=slot)
+
+
+def _parse_change(row: asyncpg.Record) -> OrderChange:
+    return OrderChange(
+        row["token_in"],
+        row["token_out"],
+        int(row["amount_in"]),
+        None if row["amount_out"] is None else int(row["amount_out"]),
+        row["cost"] or 0,
+        [] if row["left"] is None else orjson.loads(row["left"]),
+        row["is_filled"],
+        row["slot"],
+    )
 
 
 async def store_baseline(

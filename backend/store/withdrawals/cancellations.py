@@ -52,6 +52,8 @@ WITH input AS (
     SELECT o.id, o.seq, i.reason, i.data, o.type = 'twap' AS is_sliced
     FROM input i JOIN orders o ON o.id = i.id
         AND (o.owner = i.owner AND o.status::text = ANY($5::text[])) IS NOT FALSE
+    WHERE require_complete_journal() AND NOT EXISTS (
+        SELECT FROM found_transactions f WHERE f.order_id = o.id AND f.adopted_at IS NULL)
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), cancelled AS (

@@ -35,6 +35,7 @@ _EXPIRE_ORDERS: Final = f"""
 WITH due AS MATERIALIZED (
     SELECT id, seq FROM orders
     WHERE closed_at IS NULL AND expires_at <= now() AND status::text = ANY($1::text[])
+        AND (SELECT is_journal_complete())
     ORDER BY expires_at LIMIT $3
 ), locked AS (
     SELECT o.id FROM due JOIN orders o ON o.id = due.id AND o.seq = due.seq

@@ -1,0 +1,1 @@
+"""Trials of stores that change over: promoted standbys, restored backups, other primaries."""
