@@ -1,7 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
 rehearse | verify | wallet | signer | report | halt | resume | state | halts | limits | audit |
-notify | dashboard | accounts | attack | bench | chaos | deployments | exactness | fuzz | nodes |
-oracle | overlimit | splits | wallets | webhook-trial``;
+notify | dashboard | accounts | attack | bench | chaos | deployments | exactness | failover |
+fuzz | hosts | nodes | oracle | overlimit | splits | wallets | webhook-trial``;
 ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
@@ -134,10 +134,20 @@ COMMANDS: Final = {
         "exactness",
         "Compare what random swaps pay on a simulated chain with their quotes, to the base unit.",
     ),
+    "failover": CommandSource(
+        "backend.trials.failover.command",
+        "failover",
+        "Kill the primary PostgreSQL under orders, promote its synchronous standby, and audit.",
+    ),
     "fuzz": CommandSource(
         "backend.trials.fuzz.command",
         "fuzz",
         "Send odd requests to the API's addresses of orders, which must refuse each with a reason.",
+    ),
+    "hosts": CommandSource(
+        "backend.trials.hosts.command",
+        "hosts",
+        "Run orders over four hosts whose network breaks, and audit what became of each.",
     ),
     "nodes": CommandSource(
         "backend.trials.nodes.command",

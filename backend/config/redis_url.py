@@ -11,10 +11,11 @@ import math
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 PORT = 6379
+SENTINEL_PORT = 26379
 SOCKET_TIMEOUT_S_MIN: Final = 2
 """A worker waits up to a second for a job: a shorter timeout would cut each such wait."""
 
@@ -24,7 +25,12 @@ _SCHEMES: Final[Mapping[str, str]] = {
     "valkey": "redis",
     "valkeys": "rediss",
     "unix": "unix",
+    "redis+sentinel": "redis+sentinel",
+    "rediss+sentinel": "rediss+sentinel",
+    "valkey+sentinel": "redis+sentinel",
+    "valkeys+sentinel": "rediss+sentinel",
 }
+_SENTINEL: Final = "+sentinel"
 _CERTIFICATE_CHECKS: Final = ("none", "optional", "required")
 _TLS_VERSIONS: Final[Mapping[str, ssl.TLSVersion]] = {
     "1.2": ssl.TLSVersion.TLSv1_2,
@@ -38,9 +44,20 @@ _BOOLEANS: Final[Mapping[str, bool]] = {
 }
 
 
+class SentinelService(NamedTuple):
+    """Sentinels by host and port, and the name by which they know a primary.
+
+    ``options`` are those of the connections to them.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    name: str
+    options: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """Where a Redis is, and how to connect to it."""
+    """Where a Redis is, and how to connect to it; with ``service``, where its Sentinels are."""
 
     url: str
     """Scheme, host, port and database; nothing secret, and no parameters."""
@@ -48,6 +65,12 @@ class RedisAddress:
     """What else the client's constructor takes: user, password, timeouts, TLS."""
     notes: tuple[str, ...] = ()
     """What the URL asks for and does not get, or should not ask for."""
+    service: SentinelService | None = field(default=None, repr=False)
+
+    @property
+    def direct_url(self) -> str:
+        """The URL of a server; of none in particular if Sentinels name it."""
+        return self.url if self.service is None else "redis://"
 
 
 def parse_redis_url(text: str) -> RedisAddress:
@@ -56,7 +79,7 @@ def parse_redis_url(text: str) -> RedisAddress:
     scheme, separator, _ = text.partition("://")
     kind = _SCHEMES.get(scheme.lower())
     if not separator or kind is None:
-        raise ValueError("must begin with redis://, rediss:// (TLS) or unix://")
+        raise ValueError("must begin with redis://, rediss:// (TLS), redis+sentinel:// or unix://")
     if "#" in text or any(character.isspace() for character in text):
         raise ValueError("has a blank or a '#': in a user or a password write them as %20 and %23")
     try:
@@ -65,14 +88,57 @@ def parse_redis_url(text: str) -> RedisAddress:
         raise ValueError("cannot be read: brackets belong around an IPv6 address") from None
     if "@" in parts.path + parts.query and "@" not in parts.netloc:
         raise ValueError("has an '@' behind the host: in a password write '/' as %2F, '?' as %3F")
-    location = _read_socket_path(parts) if kind == "unix" else _read_host_and_port(parts)
-    parameters, notes = _read_parameters(parts.query, has_tls=kind == "rediss")
+    has_tls = kind.startswith("rediss")
+    parameters, notes = _read_parameters(parts.query, has_tls=has_tls)
     options = {**_read_credentials(parts, parameters), **parameters}
+    sentinel_options = _take_sentinel_options(options, is_used=kind.endswith(_SENTINEL))
+    if kind.endswith(_SENTINEL):
+        return _build_sentinel_address(kind, parts, options, sentinel_options, notes)
+    location = _read_socket_path(parts) if kind == "unix" else _read_host_and_port(parts)
     database = options.pop("db", None)
     if kind != "unix":
         database = _read_database(parts.path, database)
     url = f"{kind}://{location}" + (f"?db={database}" if database else "")
     return RedisAddress(url, options, notes)
+
+
+def _build_sentinel_address(
+    kind: str,
+    parts: SplitResult,
+    options: dict[str, object],
+    sentinel_options: Mapping[str, object],
+    notes: tuple[str, ...],
+) -> RedisAddress:
+    """The address of the primary that Sentinels name: hosts, then its name, then a database."""
+    name, _, number = parts.path.strip("/").partition("/")
+    if not name:
+        raise ValueError("names no primary: write redis+sentinel://host:26379,host:26379/name")
+    hosts = []
+    for text in parts.netloc.rpartition("@")[2].split(","):
+        one = urlsplit(f"redis://{text}")
+        _read_host_and_port(one)
+        hosts.append((str(one.hostname), one.port or SENTINEL_PORT))
+    database = _read_database(number, options.pop("db", None))
+    if database:
+        options["db"] = database
+    if kind.startswith("rediss"):
+        options["ssl"] = True
+    shared = ("ssl_", "socket_")
+    for_sentinels = {key: value for key, value in options.items() if key.startswith(shared)}
+    if "ssl" in options:
+        for_sentinels["ssl"] = True
+    service = SentinelService(tuple(hosts), unquote(name), {**for_sentinels, **sentinel_options})
+    listed = ",".join(f"{host}:{port}" for host, port in hosts)
+    return RedisAddress(f"{kind}://{listed}/{quote(service.name)}", options, notes, service)
+
+
+def _take_sentinel_options(options: dict[str, object], *, is_used: bool) -> Mapping[str, object]:
+    """Take what is for the Sentinels alone out of the options."""
+    names = ("sentinel_username", "sentinel_password")
+    taken = {each.removeprefix("sentinel_"): options.pop(each) for each in names if each in options}
+    if taken and not is_used:
+        raise ValueError(f"has the parameter sentinel_{min(taken)}, which needs redis+sentinel://")
+    return taken
 
 
 def _read_credentials(parts: SplitResult, parameters: dict[str, object]) -> dict[str, object]:
@@ -91,7 +157,10 @@ def _read_credentials(parts: SplitResult, parameters: dict[str, object]) -> dict
 
 def _read_host_and_port(parts: SplitResult) -> str:
     if "," in parts.netloc.rpartition("@")[2]:
-        raise ValueError("names several hosts: name one, the primary or an address that follows it")
+        raise ValueError(
+            "names several hosts: name one, the primary or an address that follows it, or name"
+            " its Sentinels with redis+sentinel://"
+        )
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
@@ -195,6 +264,8 @@ _PARAMETERS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
     "db": (_parse_whole_number, "a whole number from 0"),
     "username": (_parse_text, "a name"),
     "password": (_parse_text, "a password"),
+    "sentinel_username": (_parse_text, "a name"),
+    "sentinel_password": (_parse_text, "a password"),
     "protocol": (_parse_protocol, "2 or 3"),
     "socket_timeout": (
         lambda text: _parse_timeout(text, SOCKET_TIMEOUT_S_MIN),

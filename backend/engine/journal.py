@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from backend.chain.wallet import Wallet
+from backend.chain.signing.signer import Signer
 from backend.config import Settings
 from backend.config.settings import OFF
 from backend.domain.errors import Transient
@@ -18,7 +18,7 @@ from backend.store.origin.journal_origin import JournalOrigin
 
 
 async def start_journal_reconciler(
-    settings: Settings, shared: SharedServices, wallets: Sequence[Wallet], stop: asyncio.Event
+    settings: Settings, shared: SharedServices, wallets: Sequence[Signer], stop: asyncio.Event
 ) -> JournalReconciler:
     """Wire the comparison for the wallets of a worker; the journal is complete, or held.
 

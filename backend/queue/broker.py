@@ -30,7 +30,7 @@ from backend.queue.messages import OWNER_LABEL, JobMessage, QueueState, StreamEn
 from backend.queue.permissions import find_missing_permission
 from backend.runtime import observe_queue, trace
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.redis.client import build_client_options, report_or_refuse
+from backend.runtime.redis.client import build_client_options, choose_pool, report_or_refuse
 from backend.runtime.redis.errors import drop_connections_if_moved
 
 STREAM = "order-engine:jobs"
@@ -71,13 +71,14 @@ class StreamBroker(RedisStreamBroker):
         consumer_idle_max_s: float = CONSUMER_IDLE_MAX_S,
     ) -> None:
         super().__init__(
-            address.url,
+            address.direct_url,
             queue_name=STREAM,
             consumer_group_name=GROUP,
             consumer_name=consumer,
             consumer_id="0",  # a group that is made late reads what was sent before
             **build_client_options(address),
         )
+        self.connection_pool = choose_pool(address, self.connection_pool)
         self.with_serializer(ORJSONSerializer())
         self._consumer_idle_max_ms = round(consumer_idle_max_s * 1000)
         self._redis: Redis = Redis(connection_pool=self.connection_pool)

@@ -16,6 +16,7 @@ def main() -> None:
     """Run until SIGINT or SIGTERM; prints the line ``ready <url>`` once it accepts requests."""
     parser = argparse.ArgumentParser(prog="python -m backend.simulator")
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--profile", choices=PROFILES, default="demo")
     parser.add_argument("--seed", type=int, default=1)
@@ -38,20 +39,20 @@ def main() -> None:
         nodes=arguments.nodes,
         dress=arguments.dress,
     )
-    asyncio.run(_run_node(options, arguments.port, arguments.data_dir))
+    asyncio.run(_run_node(options, arguments.host, arguments.port, arguments.data_dir))
 
 
-async def _run_node(options: SimulatorOptions, port: int, data_dir: Path) -> None:
+async def _run_node(options: SimulatorOptions, host: str, port: int, data_dir: Path) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stop.set)
-    await serve(options, port=port, data_dir=data_dir, ready=_print_ready, stop=stop)
 
+    def print_ready(bound_port: int) -> None:
+        sys.stdout.write(f"ready http://{host}:{bound_port}\n")
+        sys.stdout.flush()
 
-def _print_ready(port: int) -> None:
-    sys.stdout.write(f"ready http://127.0.0.1:{port}\n")
-    sys.stdout.flush()
+    await serve(options, host=host, port=port, data_dir=data_dir, ready=print_ready, stop=stop)
 
 
 if __name__ == "__main__":

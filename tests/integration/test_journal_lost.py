@@ -22,7 +22,7 @@ from backend.embedded.data_dir import hold_data_dir
 from backend.store.migrations import migrate
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.trials.audit.verification import fetch_faults
-from backend.trials.chaos.system import ProcessUnit
+from backend.trials.chaos.units.process_unit import ProcessUnit
 from backend.trials.failover.postgres_node import PostgresNode, build_shared_url, describe_source
 from tests.scenario import HAPPY_PATH, TIMEOUT_S, EngineHarness, OrderHistory, open_engine
 
@@ -110,7 +110,9 @@ def check_adopted(histories: list[OrderHistory]) -> None:
 async def check_held(engine: EngineHarness, order_id: UUID) -> None:
     """An order whose execution is lost stays as it is, and is not cancelled."""
     with pytest.raises(Transient):
-        await engine.services.cancellations.cancel("local", order_id, CancelReason.REQUESTED)
+        await engine.services.withdrawals.cancellations.cancel(
+            "local", order_id, CancelReason.REQUESTED
+        )
     held = await engine.services.orders.get("local", order_id)
     assert held is not None
     assert held.status is Status.PENDING

@@ -47,7 +47,7 @@ def test_resp3_is_noted_and_not_spoken() -> None:
     [
         (f"http://u:{SECRET}@r", "must begin with redis://"),
         (f"redis:/u:{SECRET}@r", "must begin with redis://"),
-        (f"redis+sentinel://u:{SECRET}@r", "must begin with redis://"),
+        (f"redis+sentinel://u:{SECRET}@r", "names no primary"),
         (f"{SECRET}@r:6379", "must begin with redis://"),
         ("r:6379", "must begin with redis://"),
         ("redis://", "names no host"),

@@ -12,15 +12,18 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
-from backend.config.redis_url import RedisAddress
+from backend.config.redis_url import RedisAddress, SentinelService
 from backend.domain.errors import Rejected
 from backend.runtime import observe_queue
 from backend.runtime.redis.errors import explain_redis_error, is_configuration_error
 
 VERSION_MIN: Final = (6, 2)
+_TIMEOUTS: Final[Mapping[str, Any]] = {"socket_timeout": 5, "socket_connect_timeout": 2}
+"""Where a URL says no other: a Sentinel or primary that hangs must not hold up the next one."""
 
 
 def build_client_options(address: RedisAddress) -> dict[str, Any]:
@@ -36,7 +39,34 @@ def build_client_options(address: RedisAddress) -> dict[str, Any]:
 
 def open_redis(address: RedisAddress) -> Redis:
     """A client that connects when it is first used. Raises as ``build_client_options``."""
+    if address.service is not None:
+        return Redis.from_pool(_build_sentinel_pool(address, address.service))
     return Redis.from_url(address.url, **build_client_options(address))
+
+
+def choose_pool(address: RedisAddress, pool: Any) -> Any:
+    """A pool of an address, or one of the primary that its Sentinels name.
+
+    Raises as ``build_client_options``.
+    """
+    return pool if address.service is None else _build_sentinel_pool(address, address.service)
+
+
+def _build_sentinel_pool(address: RedisAddress, service: SentinelService) -> ConnectionPool:
+    """Connections to the primary that Sentinels name: each that is opened asks them anew."""
+    options = {"protocol": 2, "driver_info": None, **_TIMEOUTS, **service.options}
+    sentinel = Sentinel(service.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+    own = {**_TIMEOUTS, **build_client_options(address)}
+    return _SentinelPool(service.name, sentinel, **own)  # type: ignore[no-untyped-call]
+
+
+class _SentinelPool(SentinelConnectionPool):
+    """Connections to the primary, which closes those to its Sentinels as well."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)
+        for each in self.sentinel_manager.sentinels:
+            await each.connection_pool.disconnect(inuse_connections)
 
 
 async def check_redis(redis: Redis) -> None:

@@ -26,6 +26,8 @@ UNFILLABLE_AMOUNT: Final = "10000000000"
 FOLLOW_EVERY: Final = 20
 """Of the orders of a batch, one in so many is followed on a socket of its own."""
 EXECUTE_PATH: Final = "/api/orders/execute"
+PROXY_FAILURES: Final = frozenset({502, 504})
+"""What a proxy answers, as a page, while the engine behind it does not."""
 CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 
 _PAIRS: Final = (
@@ -213,6 +215,8 @@ class TrialClient:
                         self._url + path, json=body, headers={"Idempotency-Key": key}
                     ) as response,
                 ):
+                    if response.status in PROXY_FAILURES:
+                        response.raise_for_status()
                     reply: Json = await response.json(content_type=None)
                     if response.status == 202:
                         return reply
