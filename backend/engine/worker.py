@@ -88,10 +88,9 @@ async def run_worker(
         context = _build_context(settings, shared, journal, submitter, funds, random, hook)
         retries, limiter = _build_retries(context.policy), UnsentLimiter(UNSENT_ORDERS_MAX)
         executor = Executor(renewer, context, limiter, shared.tokens)
-        turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
+        turns = _build_turns(settings, shared)
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
         watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds[0])
-        claim_when_lifted(shared, turns)
         reconciler = await start_journal_reconciler(settings, shared, opened.wallets, stop)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run)
         periodic = _list_periodic(settings, shared, submitter, funds, random)
@@ -113,6 +112,12 @@ async def run_worker(
                 )
             await watcher.release_shards()
             await renewer.release_all(journal.wait_idle)
+
+
+def _build_turns(settings: Settings, shared: SharedServices) -> OwnerTurns[JobMessage]:
+    turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
+    claim_when_lifted(shared, turns)
+    return turns
 
 
 def _list_periodic(

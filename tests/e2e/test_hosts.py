@@ -7,8 +7,8 @@ import pytest
 from tests.integration.commands import run_command
 from tests.nginx import require_nginx
 
-SMALL = ("--orders", "30", "--rate", "30", "--turn-s", "0.3", "--seed", "3")
-FAULTS = ("cut", "cut one way", "slow", "reordered", "swizzled")
+SMALL = ("--orders", "15", "--rate", "30", "--turn-s", "0.2", "--seed", "3")
+FAULTS = ("cut one way", "reordered", "swizzled")
 NOT_POSSIBLE = ("are not permitted here", "cannot be used")
 
 

@@ -69,11 +69,14 @@ async def run_servers(data_dir: Path) -> AsyncIterator[TwoServers]:
                 await unit.kill()
 
 
-async def wait_for(engine: EngineHarness, is_met: Callable[[list[str]], bool]) -> None:
+async def wait_for(
+    engine: EngineHarness, is_met: Callable[[list[str]], bool], *, blocks: int = 40
+) -> None:
     """Let blocks pass until the reasons for which all orders are held are as expected."""
     async with asyncio.timeout(TIMEOUT_S):
         while not is_met([each.why for each in engine.services.trading.rules.current]):
-            await engine.control_node("advance", {"blocks": 40})
+            if blocks:
+                await engine.control_node("advance", {"blocks": blocks})
             await asyncio.sleep(0.05)
 
 
@@ -189,7 +192,7 @@ async def test_a_restored_backup_gets_back_what_was_sent(
         await servers.lose_first(is_standby=False)
         await engine.workers.start()
 
-        await wait_for(engine, lambda why: any("once block" in each for each in why))
+        await wait_for(engine, lambda why: any("once block" in each for each in why), blocks=0)
         await wait_for(engine, lambda why: not why)
         await engine.services.jobs.send("local", known)
         await read_ended(engine, known)

@@ -132,13 +132,7 @@ async def _run_servers(data_dir: Path, *, compares_history: bool) -> AsyncIterat
         for unit in (redis, standby, primary):
             stack.push_async_callback(unit.kill)
         await redis.start()
-        await primary.start()
-        await migrate(first.url)
-        second.copy(describe_source(first), is_standby=True)
-        await standby.start()
-        await second.wait_replayed(first)
-        for statement in _SYNCHRONOUS:
-            await first.fetch(statement)
+        await _start_databases(first, second, primary, standby)
         settings = {
             **SETTINGS,
             "profile": Profile.INSTANT,
@@ -157,6 +151,18 @@ async def _run_servers(data_dir: Path, *, compares_history: bool) -> AsyncIterat
         wallet = create_paper_wallet().address
         url = str(settings["database_url"])
         yield _Servers(primary, second, TrialAddresses(url, chain.address, api.address, wallet))
+
+
+async def _start_databases(
+    first: PostgresNode, second: PostgresNode, primary: ProcessUnit, standby: ProcessUnit
+) -> None:
+    await primary.start()
+    await migrate(first.url)
+    second.copy(describe_source(first), is_standby=True)
+    await standby.start()
+    await second.wait_replayed(first)
+    for statement in _SYNCHRONOUS:
+        await first.fetch(statement)
 
 
 def _list_chain_arguments(data_dir: Path) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ POSTGRES_PORT: Final = 5_432
 REDIS_PORT: Final = 6_379
 API_PORTS: Final = (3_001, 3_002)
 _NGINX: Final = """
-daemon off; user root; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+daemon off; master_process off; user root; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
 http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
