@@ -1,7 +1,8 @@
 """Trading pairs: a swap of USDC into SOL is a *buy* of SOL/USDC.
 
-The API has a token in and a token out; traders use a base and a quote token. The quote is the token
-that ranks higher in ``_QUOTE_TOKENS``.
+Orders have a token in and a token out; traders use a base and a quote token. The quote is the token
+that ranks higher in ``_QUOTE_TOKENS``; of two others, the one that sorts behind the other. So the
+API names pairs too.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class PairTokens(NamedTuple):
 @lru_cache(maxsize=1_024)
 def resolve_pair(token_in: str, token_out: str) -> Pair:
     """Return the pair and the side of a swap."""
-    if _rank_token(token_in) < _rank_token(token_out):
+    if _is_quote(token_in, token_out):
         return Pair(shorten_token(token_out), shorten_token(token_in), "buy")
     return Pair(shorten_token(token_in), shorten_token(token_out), "sell")
 
@@ -64,7 +65,7 @@ def resolve_pair(token_in: str, token_out: str) -> Pair:
 @lru_cache(maxsize=1_024)
 def find_pair_tokens(token_in: str, token_out: str) -> PairTokens:
     """Return the tokens of the pair of a swap."""
-    if _rank_token(token_in) < _rank_token(token_out):
+    if _is_quote(token_in, token_out):
         return PairTokens(token_out, token_in)
     return PairTokens(token_in, token_out)
 
@@ -85,5 +86,10 @@ def shorten_token(token: str) -> str:
     return token if len(token) <= 2 * SYMBOL_CELLS else token[:SYMBOL_CELLS]
 
 
-def _rank_token(token: str) -> tuple[int, str]:
-    return (_QUOTE_TOKENS.index(token) if token in _QUOTE_TOKENS else len(_QUOTE_TOKENS), token)
+def _is_quote(token: str, other: str) -> bool:
+    rank, other_rank = _rank_token(token), _rank_token(other)
+    return token > other if rank == other_rank else rank < other_rank
+
+
+def _rank_token(token: str) -> int:
+    return _QUOTE_TOKENS.index(token) if token in _QUOTE_TOKENS else len(_QUOTE_TOKENS)
