@@ -10,6 +10,7 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.client_page import ClientPage
 from tests.browser.desk import read_json
+from tests.browser.test_accessibility import assert_accessible
 from tests.e2e.up import RunningUp
 from tests.integration.apis import wait_until
 
@@ -95,6 +96,27 @@ async def place_bracket_and_see_position(client: ClientPage, up: RunningUp) -> N
     await expect(cells.nth(3)).to_have_text(re.compile(r"^\d+ s$"))
 
 
+async def see_limits(client: ClientPage, up: RunningUp) -> None:
+    """Limits that are set while the view is looked at."""
+    path, shown = "/api/admin/limits/local", client.element("positions-limits")
+    await expect(shown).to_be_hidden()
+    limits = {"maxDailyVolume": "1000000", "maxOpenOrders": 200, "deniedMints": ["BONK"]}
+    async with up.http.put(path, json=limits) as response:
+        assert response.status == 200
+    try:
+        await expect(shown.locator("dt")).to_have_text(["open orders", "volume today", "denied"])
+        lines: list[str | re.Pattern[str]] = [
+            re.compile(r"^\d+ of 200$"),
+            re.compile(r" of 1,000,000 USDC, [\d.,]+ left$"),
+            "BONK",
+        ]
+        await expect(shown.locator("dd")).to_have_text(lines)
+        await assert_accessible(client)
+    finally:
+        async with up.http.delete(path) as response:
+            assert response.status == 200
+
+
 async def test_the_walk_through_the_desk(desk: ClientPage, up: RunningUp) -> None:
     """The steps of ``static/DESK.md``."""
     client, page = desk, desk.page
@@ -102,6 +124,7 @@ async def test_the_walk_through_the_desk(desk: ClientPage, up: RunningUp) -> Non
     line = await place_limit_and_see_its_line(client)
     await move_line_and_cancel(client, line)
     await place_bracket_and_see_position(client, up)
+    await see_limits(client, up)
     async with page.expect_download() as started:
         await page.locator("#fill-export button").click()
     download = await started.value

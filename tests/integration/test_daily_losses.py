@@ -69,6 +69,7 @@ async def test_a_loss_warns_and_stops_and_after_a_resume_it_counts_anew(
         assert (await send(engine.api, LIMITS, method="PUT", body=reached))[0] == 200
 
         await wait_stopped(engine)
+        assert (await engine.api.get("/api/limits"))["lossState"] == "REDUCING"
         [stopped] = (await engine.api.get("/api/stats"))["stopped"]
         assert "owner local: reducing, into USDC only," in stopped
         assert f"have lost {loss} USDC; the limit is {loss} (by the loss limit)" in stopped

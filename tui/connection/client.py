@@ -15,7 +15,14 @@ from typing import Any, Final, Self, cast
 
 import aiohttp
 
-from tui.model.desk.wire import WireBalances, WireFill, WirePositions, WirePrices, WireReport
+from tui.model.desk.wire import (
+    WireBalances,
+    WireFill,
+    WireLimits,
+    WirePositions,
+    WirePrices,
+    WireReport,
+)
 from tui.model.wire import (
     WireBatchEntry,
     WireEvent,
@@ -111,6 +118,10 @@ class ApiClient:
     async def fetch_positions(self) -> WirePositions:
         """Fetch what fills did to each token."""
         return cast(WirePositions, await self._request("GET", "/api/positions"))
+
+    async def fetch_limits(self) -> WireLimits:
+        """Fetch the limits of the owner, and what is left of them."""
+        return cast(WireLimits, await self._request("GET", "/api/limits"))
 
     async def fetch_prices(
         self, pair: str, step_s: int, from_ms: int, to_ms: int | None = None

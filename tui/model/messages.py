@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tui.model.desk.wire import WireFill, WirePositions, WirePrices, WireReport, WireWallet
+from tui.model.desk.wire import (
+    WireFill,
+    WireLimits,
+    WirePositions,
+    WirePrices,
+    WireReport,
+    WireWallet,
+)
 from tui.model.wire import WireDifference, WireEvent, WireOrder, WireRoute, WireStats, WireWaiting
 
 
@@ -75,6 +82,13 @@ class Positions:
 
     positions: WirePositions
     wallets: list[WireWallet]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of the owner, and what is left of them."""
+
+    limits: WireLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +174,7 @@ Message = (
     | Waiting
     | Differences
     | Positions
+    | Limits
     | Prices
     | MarketNow
     | Report
@@ -179,6 +194,7 @@ KINDS: Final[dict[str, type[Message]]] = {
     "waiting": Waiting,
     "differences": Differences,
     "positions": Positions,
+    "limits": Limits,
     "prices": Prices,
     "market_now": MarketNow,
     "report": Report,

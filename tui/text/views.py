@@ -10,6 +10,8 @@ BATCHES: Final = "batches"
 POSITIONS: Final = "positions"
 MARKETS: Final = "markets"
 QUALITY: Final = "quality"
+LIMITS: Final = "limits"
+"""No view, but a part of that of positions, which is read by itself."""
 
 
 class View(NamedTuple):

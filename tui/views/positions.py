@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui.model.desk.holdings import add_up_holdings, list_shortages
 from tui.output.desk.positions import PositionsContext, render_positions
 from tui.session import Session
-from tui.text.views import POSITIONS
+from tui.text.views import LIMITS, POSITIONS
 from tui.views.desk_pane import DeskPane
 
 
@@ -29,7 +29,8 @@ class PositionsPane(DeskPane):
                     session.symbols,
                     self.size.width - 1,
                     max(session.source.now_ms() - desk.positions_at_ms, 0),
-                    self.problem,
+                    self.problem or desk.problems.get(LIMITS, ""),
+                    desk.limits,
                 )
             )
         )

@@ -112,6 +112,10 @@ LIMIT_SCHEMAS: Final[dict[str, Schema]] = {
                 "type": "boolean",
                 "description": "Whether four fifths of `maxDailyLoss` are reached.",
             },
+            "lossState": {
+                "enum": [TradingState.REDUCING.value, TradingState.HALTED.value, None],
+                "description": "What `maxDailyLoss` has set; only a person resumes.",
+            },
             "stopped": array_schema(STRING),
         }
     ),

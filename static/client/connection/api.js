@@ -65,6 +65,11 @@ export class ApiClient {
     return this.#request("GET", "api/positions");
   }
 
+  /** The limits of the owner, what is used and what is left. */
+  getLimits() {
+    return this.#request("GET", "api/limits");
+  }
+
   /** One page of fills: `{fills, next}`. */
   listFills(query = {}) {
     return this.#request("GET", `api/fills?${new URLSearchParams(query)}`);

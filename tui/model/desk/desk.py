@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from tui.model.desk.limits import OwnLimits, describe_limits
 from tui.model.desk.market import Fill, Market, read_pools
 from tui.model.desk.quality import Quality, read_fill_times
 from tui.model.desk.wire import WirePositions, WireWallet
-from tui.model.messages import MarketNow, Message, Positions, Prices, Report, ViewProblem
-from tui.text.views import MARKETS, POSITIONS, QUALITY
+from tui.model.messages import Limits, MarketNow, Message, Positions, Prices, Report, ViewProblem
+from tui.text.views import LIMITS, MARKETS, POSITIONS, QUALITY
 
 
 class Desk:
@@ -20,6 +21,7 @@ class Desk:
         self.clear()
         self.handlers: Mapping[type[Message], Callable[[Any, int], None]] = {
             Positions: self._on_positions,
+            Limits: self._on_limits,
             Prices: self._on_prices,
             MarketNow: self._on_market,
             Report: self._on_report,
@@ -31,6 +33,7 @@ class Desk:
         self.positions: WirePositions | None = None
         self.wallets: list[WireWallet] = []
         self.positions_at_ms = 0
+        self.limits: OwnLimits | None = None
         self.market = Market()
         self.quality = Quality()
         self.problems: dict[str, str] = {}
@@ -40,6 +43,10 @@ class Desk:
         self.positions, self.wallets = message.positions, message.wallets
         self.positions_at_ms = at_ms
         self.problems.pop(POSITIONS, None)
+
+    def _on_limits(self, message: Limits, _at_ms: int) -> None:
+        self.limits = describe_limits(message.limits)
+        self.problems.pop(LIMITS, None)
 
     def _on_prices(self, message: Prices, _at_ms: int) -> None:
         prices = message.prices

@@ -56,6 +56,17 @@ class WirePositions(TypedDict):
     networkFeeLamports: int
 
 
+class WireLimits(TypedDict):
+    """The response of `GET /api/limits`; amounts in the reference token."""
+
+    limits: dict[str, int | str | list[str]]
+    used: dict[str, int | str]
+    left: dict[str, int | str]
+    reference: str
+    day: str
+    lossState: NotRequired[str | None]
+
+
 class WireBar(TypedDict):
     """The prices of a pair in one step of time in which its pools were read."""
 

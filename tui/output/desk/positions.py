@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Final
 
 from tui.model.desk.holdings import Holding, Shortage
+from tui.model.desk.limits import OwnLimits
 from tui.model.desk.wire import WirePosition, WirePositions
 from tui.output.desk.grid import GridColumn, choose_columns, render_row, render_titles
+from tui.output.desk.limits import render_limits
 from tui.text.format import (
     Line,
     Span,
@@ -39,6 +41,7 @@ class PositionsContext:
     age_ms: int
     """How long ago the positions were read."""
     problem: str = ""
+    limits: OwnLimits | None = None
 
 
 def render_positions(context: PositionsContext) -> list[Line]:
@@ -46,6 +49,8 @@ def render_positions(context: PositionsContext) -> list[Line]:
     lines = [truncate_line(line, context.cells) for line in _render_head(context)]
     if context.positions is None:
         return lines
+    if limits := render_limits(context.limits, context.cells):
+        lines += [[], *limits]
     columns = choose_columns(_Columns(context).build(), context.cells)
     lines += [[], render_titles(columns)]
     lines += [render_row(each, columns) for each in context.holdings]

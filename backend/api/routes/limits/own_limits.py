@@ -6,7 +6,10 @@ from backend.api.context import ApiContext
 from backend.api.wire.http import Request, Response, json_response
 from backend.domain.amounts import Token, format_amount
 from backend.domain.limits.order_limits import AMOUNTS, LimitName, OwnerLimits, limits_to_json
+from backend.domain.trading.states import Scope, Target, TradingState
+from backend.store.limits.day_losses import LOSS_LIMIT
 from backend.store.limits.limit_store import LimitUsage
+from backend.store.trading.rules import TradingRules
 
 
 async def get_own_limits(api: ApiContext, request: Request) -> Response:
@@ -28,8 +31,17 @@ async def usage_to_json(api: ApiContext, owner: str) -> dict[str, object]:
         "reference": reference.symbol,
         "day": usage.day.isoformat(),
         "isLossNear": usage.is_warned,
+        "lossState": _find_loss_state(rules, owner),
         "stopped": rules.list_stopped(owner),
     }
+
+
+def _find_loss_state(rules: TradingRules, owner: str) -> TradingState | None:
+    """The trading state that a loss of the owner has set, until a person resumes."""
+    target = Target(Scope.OWNER, owner)
+    set_by = LOSS_LIMIT.who
+    found = (each for each in rules.current if each.target == target and each.set_by == set_by)
+    return next((each.state for each in found), None)
 
 
 def _find_used(usage: LimitUsage) -> dict[LimitName, int]:

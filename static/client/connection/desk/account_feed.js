@@ -1,6 +1,6 @@
 /**
  * Reads positions and balances: a few times a minute, more often while they are shown, and soon
- * after a fill.
+ * after a fill. Limits are read only while they are shown.
  *
  * Each `confirmed` event changes positions; an amount that a node tells later does so without an
  * event. Balances change with what is no step of any order.
@@ -17,6 +17,7 @@ export class AccountFeed extends EventTarget {
   /** The last answers; null before there is one. */
   positions = null;
   balances = null;
+  limits = null;
   /** What is wrong with the last answer, or empty. */
   reason = "";
   /** When they were read, by the browser's clock. */
@@ -61,12 +62,14 @@ export class AccountFeed extends EventTarget {
 
   async #refresh() {
     this.reason = "";
-    const [positions, balances] = await Promise.all([
+    const [positions, balances, limits] = await Promise.all([
       this.#read("Positions", () => this.#client.getPositions()),
       this.#read("Balances", () => this.#client.getBalances()),
+      this.#isShown ? this.#read("Limits", () => this.#client.getLimits()) : null,
     ]);
     this.positions = positions ?? this.positions;
     this.balances = balances ?? this.balances;
+    this.limits = limits ?? this.limits;
     if (positions !== null) this.readAtMs = Date.now();
     this.dispatchEvent(new Event("news"));
   }
@@ -76,7 +79,8 @@ export class AccountFeed extends EventTarget {
       return await ask();
     } catch (error) {
       if (!(error instanceof ProblemError || error instanceof UnreachableError)) throw error;
-      this.reason ||= `${name} are not read: ${error.message}`;
+      // An older server has no limits.
+      if (name !== "Limits" || error.status !== 404) this.reason ||= `${name} are not read: ${error.message}`;
       return null;
     }
   }

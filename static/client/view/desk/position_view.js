@@ -1,6 +1,7 @@
 /** The view of positions: balances, what is reserved, cost, profit and loss, the price and its age. */
 
 import { formatFixed, formatLong, formatShort } from "../../model/decimal.js";
+import { describeLimits } from "../../model/desk/limits.js";
 import { describeLow, joinRows, sumGains } from "../../model/desk/positions.js";
 import { tokenLabel } from "../../model/tokens.js";
 import { UNKNOWN } from "../table/columns.js";
@@ -16,6 +17,7 @@ export class PositionView {
   #feed;
   #store;
   #painted = "";
+  #paintedLimits = null;
 
   constructor(root, feed, store) {
     this.#root = root;
@@ -49,10 +51,28 @@ export class PositionView {
     }
     for (const cell of find("rows").querySelectorAll("[data-age]")) showAge(cell, ageMs);
     find("total").replaceChildren(...renderTotal(positions));
+    this.#paintLimits(find("limits"));
     for (const cell of this.#root.querySelectorAll(".reference")) {
       setText(cell, positions?.reference ?? "");
     }
   }
+
+  #paintLimits(section) {
+    const { limits } = this.#feed;
+    if (limits === this.#paintedLimits) return;
+    this.#paintedLimits = limits;
+    const rows = describeLimits(limits);
+    section.hidden = rows.length === 0;
+    const day = createElement("span", { class: "day" }, `day of ${limits.day}, UTC`);
+    section.querySelector("h3").replaceChildren("Limits", day);
+    section.querySelector("dl").replaceChildren(...rows.flatMap(renderLimit));
+  }
+}
+
+function renderLimit({ name, text, isNear = false, warning = "" }) {
+  const shown = createElement("dd", isNear ? { class: "near" } : {}, text);
+  if (warning !== "") shown.append(createElement("p", {}, `! ${warning}`));
+  return [createElement("dt", {}, name), shown];
 }
 
 function renderRow(row) {
