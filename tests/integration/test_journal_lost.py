@@ -19,7 +19,10 @@ from backend.chain.wallet import create_paper_wallet
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.embedded.data_dir import hold_data_dir
+from backend.execution.history.wallet_history import WalletHistory
+from backend.store.database import open_pool
 from backend.store.migrations import migrate
+from backend.store.origin.journal_origin import JournalOrigin
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.trials.audit.verification import fetch_faults
 from backend.trials.chaos.units.process_unit import ProcessUnit
@@ -213,3 +216,24 @@ async def test_a_restart_without_a_loss_holds_nothing_for_long(
         ended += await place_and_end(engine, 1)
         assert await count_executions(engine) == dict.fromkeys(ended, 1)
         assert await servers.first.fetch("SELECT FROM found_transactions") == []
+
+
+async def test_what_another_database_did_with_the_wallet_is_not_lost(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with (
+        open_engine(database_url, redis_url, data_dir, settings=SETTINGS) as engine,
+        open_pool(database_url, connections_max=1) as pool,
+    ):
+        ended = await place_and_end(engine, 2)
+        wallet = create_paper_wallet().address
+        history = WalletHistory(pool, JournalOrigin(pool), engine.services.rpc, [wallet])
+        assert await history.find_lost() == []
+        await pool.read("SET session_replication_role = replica")  # without triggers
+        for table in ("orders", "order_events"):
+            await pool.read(f"DELETE FROM {table}")  # noqa: S608 - constants only
+        lost = await history.find_lost()
+        assert {each.order_id for each in lost} == set(ended)
+        later = "UPDATE migrations SET applied_at = clock_timestamp() + interval '3 s'"
+        await pool.read(later)  # as a database has it that was made after those orders
+        assert await history.find_lost() == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
 
@@ -28,7 +29,12 @@ from backend.store.origin.journal_origin import JournalOrigin
 from backend.venues.spl import NATIVE_MINT
 from backend.venues.venue import Venue
 
+CHAIN_CLOCK_MARGIN: Final = timedelta(minutes=10)
+"""How far the clocks of the chain and of the database may be apart."""
+ORDER_CLOCK_MARGIN: Final = timedelta(seconds=2)
+"""How far the clocks of an API process and of the database may be apart."""
 _NATIVE: Final = str(NATIVE_MINT)
+_TIMED_UUID: Final = 7
 
 
 class HistoryReader(NodeClient, HistoryNode, Protocol):
@@ -59,7 +65,8 @@ class WalletHistory:
 
     async def _find(self, wallet: Pubkey, min_slot: int) -> list[FoundTransaction]:
         known = frozenset(await self._origin.read_known(str(wallet)))
-        bounds = HistoryBounds(known, await self._origin.read_begin(), min_slot)
+        begin = await self._origin.read_begin()
+        bounds = HistoryBounds(known, begin - CHAIN_CLOCK_MARGIN, min_slot)
         walks = await self._node.walk_histories(
             partial(walk_history, address=wallet, bounds=bounds)
         )
@@ -67,12 +74,13 @@ class WalletHistory:
         for signature in known:
             listed.pop(signature, None)
         suspects = await self._drop_known(
-            {each.signature: find_attempt(each.memo or "") for each in _list_suspects(listed)}
+            {each.signature: attempt for each, attempt in _list_suspects(listed, begin)}
         )
         found = [
             _describe(wallet, signature, attempt, landed)
             for signature, landed in await self._fetch(list(suspects))
             if (attempt := read_attempt(landed.wire, wallet)) is not None
+            and not _is_earlier(attempt, begin)
         ]
         lost = await self._drop_known(
             {each.signature: OrderAttempt(each.order_id, each.attempt) for each in found}
@@ -104,11 +112,26 @@ class WalletHistory:
         return fetched
 
 
-def _list_suspects(listed: Mapping[str, AddressSignature]) -> Iterator[AddressSignature]:
-    """What may be of an order: that names one, or whose memo is not listed."""
+def _list_suspects(
+    listed: Mapping[str, AddressSignature], begin: datetime
+) -> Iterator[tuple[AddressSignature, OrderAttempt | None]]:
+    """What may be of an order of this journal: that names one, or whose memo is not listed."""
     for each in listed.values():
-        if each.memo is None or find_attempt(each.memo) is not None:
-            yield each
+        attempt = find_attempt(each.memo or "")
+        if each.memo is None if attempt is None else not _is_earlier(attempt, begin):
+            yield each, attempt
+
+
+def _is_earlier(attempt: OrderAttempt, begin: datetime) -> bool:
+    """Whether an order is older than the journal: another database had the wallet before.
+
+    By its id, if that begins with the milliseconds since 1970 at which it was made (UUIDv7); what
+    a slice or an order of a bracket has does not.
+    """
+    if attempt.order_id.version != _TIMED_UUID:
+        return False
+    made_ms = attempt.order_id.int >> 80
+    return made_ms < (begin - ORDER_CLOCK_MARGIN).timestamp() * 1_000
 
 
 def _describe(

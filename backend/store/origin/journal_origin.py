@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -21,8 +21,6 @@ from backend.store.errors import DATABASE_ERRORS, Reaction, classify, report_una
 
 KNOWN_MAX: Final = 1_000
 """So many of the latest confirmed orders are looked at for those of a wallet."""
-_CLOCK_MARGIN: Final = timedelta(minutes=10)
-"""How far the clocks of the chain and of the database may be apart."""
 
 _READ: Final = """ -- read journal origin
 SELECT server_started_at IS NOT NULL AS is_bound, is_journal_complete() AS is_complete,
@@ -128,10 +126,10 @@ class JournalOrigin:
         return [row["signature"] for row in await self._pool.read(_READ_KNOWN, wallet)]
 
     async def read_begin(self) -> datetime:
-        """Read the time before which the journal was not there."""
+        """Read the time before which the journal was not there, by the clock of the database."""
         [row] = await self._pool.read(_READ_BEGIN)
         begin: datetime = row["at"]
-        return begin - _CLOCK_MARGIN
+        return begin
 
     @asynccontextmanager
     async def compare_alone(self) -> AsyncIterator[bool]:
