@@ -43,6 +43,13 @@ THIEFS_USDC = derive_token_address(THIEF, USDC)
 TEMPORARY = ROUTE[3].accounts[1].pubkey
 
 
+def read_opening() -> tuple[str, int]:
+    """The seed of the temporary account of ``ROUTE``, and the lamports that it gets."""
+    data = ROUTE[3].data
+    end = 44 + int.from_bytes(data[36:44], "little")
+    return data[44:end].decode(), int.from_bytes(data[end : end + 8], "little")
+
+
 def call_token(data: bytes, *keys: Pubkey, program: Pubkey = TOKEN_PROGRAM) -> Instruction:
     metas = [AccountMeta(key, is_signer=key == OWNER, is_writable=True) for key in keys]
     return Instruction(program, data, metas)
@@ -50,7 +57,7 @@ def call_token(data: bytes, *keys: Pubkey, program: Pubkey = TOKEN_PROGRAM) -> I
 
 def open_for_thief() -> list[Instruction]:
     """Wrapped SOL in an account that the transaction gives to somebody else."""
-    create, initialize = build_open_wrapped(OWNER, TEMPORARY, ROUTE[3].data[44:76].decode(), 5)
+    create, initialize = build_open_wrapped(OWNER, TEMPORARY, read_opening()[0], 5)
     return [create, Instruction(TOKEN_PROGRAM, b"\x12" + bytes(THIEF), initialize.accounts)]
 
 

@@ -38,6 +38,7 @@ from tests.unit.signer_attacks import (
     TEMPORARY,
     THIEFS_USDC,
     USDC_ACCOUNT,
+    read_opening,
 )
 from tests.unit.signer_messages import (
     OTHER_MINT,
@@ -243,6 +244,5 @@ def test_no_noise_is_permitted_and_none_breaks_the_check() -> None:
 
 
 def test_the_rent_of_wrapped_sol_is_no_part_of_what_is_sold() -> None:
-    lamports = int.from_bytes(ROUTE[3].data[76:84], "little")
-    assert lamports == SOL_UNIT + TOKEN_ACCOUNT_RENT
+    assert read_opening()[1] == SOL_UNIT + TOKEN_ACCOUNT_RENT
     assert check(ROUTE).sold == {NATIVE_MINT: SOL_UNIT}
