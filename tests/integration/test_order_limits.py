@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Final
 
+import asyncpg
 import pytest
 
 from backend.domain.access.scopes import Scope
@@ -201,3 +202,17 @@ async def test_limits_and_what_is_used_of_them_are_of_one_owner(
         for path, status in (("/anna", 200), ("/anna", 404), ("", 200), ("", 404)):
             assert (await send(api, f"{LIMITS}{path}", admin, method="DELETE"))[0] == status
         assert (await send(api, LIMITS, admin))[1] == {"limits": []}
+
+
+async def test_a_process_that_is_paused_while_it_counts_holds_nobody_up(database_url: str) -> None:
+    paused, other = [await asyncpg.connect(database_url) for _ in range(2)]
+    try:
+        await paused.execute("BEGIN")
+        await paused.execute("SELECT lock_owner_limits('anna')")
+        async with asyncio.timeout(30):
+            await other.execute("SELECT lock_owner_limits('anna')")
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InternalClientError)):
+            await paused.execute("COMMIT")
+    finally:
+        paused.terminate()
+        await other.close()

@@ -42,7 +42,10 @@ CREATE FUNCTION find_order_limits(of_owner text) RETURNS jsonb LANGUAGE sql VOLA
 $$;
 
 -- Whoever counts for an owner waits for those who have counted before, to the end of their commits.
+-- A process that is paused, or is gone without a word, between two statements of its transaction
+-- loses its session: what it stored is undone, and the others go on.
 CREATE FUNCTION lock_owner_limits(of_owner text) RETURNS void LANGUAGE sql VOLATILE AS $$
+    SELECT set_config('idle_in_transaction_session_timeout', '2s', true);
     SELECT pg_advisory_xact_lock(1868916788, hashtext(of_owner))
 $$;
 
