@@ -27,7 +27,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent
 from backend.domain.webhooks.webhook import SigningSecrets
 
-NOW = datetime.now(UTC)  # noqa: TID251 - the verifier has the clock of this machine
+NOW = datetime(2026, 11, 22, 4, 10, 15, 991182, UTC)
 SECRETS = SigningSecrets(b"1" * 32, b"2" * 32)
 
 
@@ -37,8 +37,9 @@ def make_event(data: str) -> OrderEvent:
 
 
 def test_each_secret_verifies_and_no_other() -> None:
-    message = build_test_message("x", "webhook.test", NOW)
-    headers = sign_message(message, SECRETS, NOW)
+    now = datetime.now(UTC)  # noqa: TID251 - the verifier has the clock of this machine
+    message = build_test_message("x", "webhook.test", now)
+    headers = sign_message(message, SECRETS, now)
     for secret in (b"1" * 32, b"2" * 32):
         Verifier(format_secret(secret)).verify(message.body, headers)
     for secret, body in ((b"3" * 32, message.body), (b"1" * 32, f"{message.body} ")):
@@ -74,6 +75,7 @@ def test_a_message_has_the_event_and_one_that_is_too_large_its_envelope() -> Non
         *("100.64.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1"),
         *("::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "2001:db8::1"),
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::10.0.0.1"),
+        *("192.88.99.1", "fec0::1", "3fff::1"),
         *("2002:0a00:0001::1", "64:ff9b::7f00:1", "::ffff:0:127.0.0.1"),
     ],
 )
@@ -100,6 +102,8 @@ def test_public_addresses_and_named_networks_are_allowed() -> None:
         *("", "hooks.example", "https://", "https:///x", "http://hooks.example/", "file:///etc"),
         *("https://a b/", "https://hooks.example/\n", "https://hooks.example:99999/"),
         *("https://u:p@hooks.example/", "https://u@hooks.example/", "https://hooks.example/#x"),
+        *("https://@hooks.example/", "https://:@hooks.example/", "https://2130706433/"),
+        *("https://127.1/", "https://0177.0.0.1/", "https://0x7f.1/", "https://0/"),
         *("https://localhost/", "https://api.localhost./", "https://metadata.internal/"),
         f"https://hooks.example/{'x' * 2_000}",
     ],
@@ -110,5 +114,7 @@ def test_what_is_no_address_of_a_receiver_is_refused_with_a_reason(url: str) -> 
 
 def test_addresses_of_receivers_are_taken() -> None:
     for url in ("https://hooks.example", "https://hooks.example:8443/a?b=c", "https://1.1.1.1/"):
+        assert ReceiverPolicy().find_fault(url) == ""
+    for url in ("https://hooks.example/@me", "https://hooks.example/?to=a@b.example"):
         assert ReceiverPolicy().find_fault(url) == ""
     assert ReceiverPolicy(allows_http=True).find_fault("http://hooks.example/") == ""

@@ -11,7 +11,7 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 from yarl import URL
@@ -25,8 +25,13 @@ _TRANSLATED: Final = (
     IPv6Network("::ffff:0:0:0/96"),
 )
 """IPv6 networks that stand for all of IPv4: the last 32 bits are the address."""
+_SPECIAL: Final = tuple(map(ip_network, ("192.88.99.0/24", "fec0::/10", "3fff::/20")))
+"""Networks that are not for hosts of the Internet, and that Python takes for public."""
 _LOCAL_NAMES: Final = ("localhost", "localdomain", "local", "internal", "home.arpa")
 _PRINTABLE: Final = re.compile(rf"[!-~]{{1,{URL_LENGTH_MAX}}}")
+_NUMBER: Final = re.compile(r"\d+|0x[0-9a-f]*")
+_USER: Final = re.compile(r"[^/?#]*//[^/?#]*@")
+"""Also an empty user, which a parsed URL does not show."""
 NOT_ALLOWED: Final = "is in a network that is not public"
 
 Address = IPv4Address | IPv6Address
@@ -56,7 +61,10 @@ class ReceiverPolicy:
             return "must begin with https://"
         faults = (
             (not host, "must name a host"),
-            (url.user or url.password, "must not have a user: the signature says who sends"),
+            (
+                url.user or url.password or _USER.match(text),
+                "must not have a user: the signature says who sends",
+            ),
             ("#" in text, "must not have a fragment"),
         )
         found = next((reason for is_fault, reason in faults if is_fault), "")
@@ -68,6 +76,8 @@ class ReceiverPolicy:
         except ValueError:  # a name: it is resolved when it is connected to
             pass
         last = host.rstrip(".").lower()
+        if _NUMBER.fullmatch(last.rpartition(".")[2]):  # 127.1: resolvers take it for an address
+            return "is no host: write an IPv4 address as four decimal numbers"
         is_local = any(last == each or last.endswith(f".{each}") for each in _LOCAL_NAMES)
         return NOT_ALLOWED if is_local and not self.networks else ""
 
@@ -90,7 +100,10 @@ class ReceiverPolicy:
 
 def _is_public(address: Address) -> bool:
     return address.is_global and not (
-        address.is_multicast or address.is_reserved or address.is_unspecified
+        address.is_multicast
+        or address.is_reserved
+        or address.is_unspecified
+        or any(address in network for network in _SPECIAL)
     )
 
 
