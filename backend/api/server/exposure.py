@@ -81,8 +81,8 @@ def check_exposure(settings: Settings, listeners: Sequence[socket.socket]) -> st
             " 127.0.0.1, or set ORDER_ENGINE_OPEN_ACCESS=network to allow it"
         )
     return (
-        "ORDER_ENGINE_API_KEYS is not set, and no key is stored: none is asked for, and whoever"
-        f" reaches {format_url(listeners[0])} may place orders"
+        "ORDER_ENGINE_API_KEYS is not set: unless keys are stored (`order-engine keys`), none is"
+        f" asked for, and whoever reaches {format_url(listeners[0])} may place orders"
     )
 
 

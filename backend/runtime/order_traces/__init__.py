@@ -63,8 +63,8 @@ def start_order_traces(process: str, url: str, share: float) -> None:
         from backend.runtime.order_traces.spans import OrderSpans  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as missing:
         raise TracesUnavailable(
-            f"{missing.name} is not installed: run `scripts/install` (where there is no clone:"
-            " `pip install 'order-engine[otel]'`), or do not ask for traces"
+            f"{missing.name} is not installed: run `scripts/install` (without it: install this"
+            " project with its extra `otel`), or do not ask for traces"
         ) from None
     spans = OrderSpans(process, url, share)
     recorders = spans.record_acceptance, spans.record_status, spans.stop
