@@ -175,6 +175,7 @@ async def test_a_promoted_standby_that_is_behind_gets_back_what_was_sent(
         await check_found(servers.second, executed + in_flight, unknown)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keeps_mark", [True, False])
 async def test_a_restored_backup_gets_back_what_was_sent(
     redis_url: str, data_dir: Path, keeps_mark: bool

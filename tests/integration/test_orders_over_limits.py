@@ -94,6 +94,7 @@ async def test_a_node_that_refuses_every_call_for_three_seconds_costs_no_order(
         assert refused < 40, "the pauses that it asks for are kept to"
 
 
+@pytest.mark.long
 async def test_twenty_orders_at_once_end_over_a_node_that_takes_ten_calls_a_second(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
