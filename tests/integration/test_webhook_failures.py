@@ -17,6 +17,7 @@ from tests.integration.webhook_receivers import (
     EVENTS,
     WEBHOOKS,
     execute,
+    hang,
     list_deliveries,
     make_webhook,
     open_engine,
@@ -30,11 +31,6 @@ from tests.integration.webhook_receivers import (
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliverer, "BACKOFF_MAX_MS", 100)
-
-
-async def hang(_: Json) -> web.StreamResponse:
-    await asyncio.Event().wait()
-    raise AssertionError
 
 
 class _Endless(web.StreamResponse):

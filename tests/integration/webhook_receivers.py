@@ -40,6 +40,11 @@ def refuse(status: int, **headers: str) -> Answer:
     return answer
 
 
+async def hang(_: Json) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 class Receiver:
     """Verifies what it gets by the reference library; ``answer`` decides what it says."""
 

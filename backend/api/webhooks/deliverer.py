@@ -2,9 +2,9 @@
 
 Orders go side by side; the next event of an order is sent when PostgreSQL has recorded that the one
 before was taken. A receiver gets one attempt at a time at first, and one more with each message
-that it takes, up to a few; after a failure it is one again. So receivers that hang hold one
-connection each. What fails again and again is tried after pauses that grow; a single event that is
-refused holds up its own order.
+that it takes, up to a few and as far as there are slots; after a failure it is one again. What
+fails again and again is tried after pauses that grow; a single event that is refused holds up its
+own order.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Final
 from uuid import UUID
 
 from backend.api.webhooks import observe_webhooks
+from backend.api.webhooks.attempt_slots import AttemptSlots
 from backend.api.webhooks.messages import build_message
 from backend.api.webhooks.sender import Attempt, MessageSender
 from backend.domain.backoff import backoff_ms
@@ -58,6 +60,7 @@ class DeliveryContext:
     leases: WebhookLeases
     store: DeliveryStore
     sender: MessageSender
+    slots: AttemptSlots
     recorder: Coalescer[SentDelivery, None]
     statements: asyncio.Semaphore
     random: Random
@@ -159,9 +162,13 @@ class Deliverer:
         if not self._ready and len(self._in_flight) < self._attempts_max:
             wait_s = min(wait_s, await self._take())
         while self._ready and len(self._in_flight) < self._attempts_max:
+            has_slot = bool(self._in_flight)
+            if has_slot and not self._context.slots.take(self.webhook.owner):
+                break
             due = self._ready.popleft()
             self._in_flight.add(due.event.order_id)
-            attempts.create_task(self._attempt(due))
+            task = attempts.create_task(self._attempt(due))
+            task.add_done_callback(partial(self._end_attempt, due.event.order_id, has_slot))
         if self._delivered >= _PRUNE_AFTER:
             self._delivered = 0
             await self._context.store.prune(self.webhook)
@@ -178,17 +185,18 @@ class Deliverer:
         return min([*waits, _IDLE_S])
 
     async def _attempt(self, due: DueDelivery) -> None:
-        order_id = due.event.order_id
-        try:
-            left_s = self.valid_until_s - asyncio.get_running_loop().time()
-            if left_s > 0:
-                message = build_message(due.event)
-                sender = self._context.sender
-                attempt = await sender.send(due.url, message, due.secrets, within_s=left_s)
-                await self._record(due, attempt)
-        finally:
-            self._in_flight.discard(order_id)
-            self._wake.set()
+        left_s = self.valid_until_s - asyncio.get_running_loop().time()
+        if left_s > 0:
+            owner, message = self.webhook.owner, build_message(due.event)
+            send = self._context.sender.send
+            attempt = await send(due.url, message, due.secrets, owner=owner, within_s=left_s)
+            await self._record(due, attempt)
+
+    def _end_attempt(self, order_id: UUID, has_slot: bool, _: asyncio.Task[None]) -> None:
+        self._in_flight.discard(order_id)
+        if has_slot:
+            self._context.slots.release(self.webhook.owner)
+        self._wake.set()
 
     async def _record(self, due: DueDelivery, attempt: Attempt) -> None:
         """Record an attempt, however long PostgreSQL is away, unless the lease has ended."""

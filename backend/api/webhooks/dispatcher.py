@@ -15,6 +15,7 @@ from uuid import UUID
 
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.webhooks import observe_webhooks
+from backend.api.webhooks.attempt_slots import AttemptSlots
 from backend.api.webhooks.deliverer import Deliverer, DeliveryContext
 from backend.api.webhooks.fan_out import FanOut
 from backend.api.webhooks.sender import MessageSender
@@ -60,6 +61,7 @@ class WebhookDispatcher:
             leases,
             store,
             sender,
+            AttemptSlots(),
             self._recorder,
             asyncio.Semaphore(STATEMENTS_MAX),
             random,

@@ -6,28 +6,23 @@ Redirects are not followed, and nothing of an answer but its status counts.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from backend.api.webhooks.messages import Message, sign_message
+from backend.api.webhooks.receiver_connections import ReceiverConnector, sending_owner
 from backend.api.wire.webhooks.receiver_addresses import AddressNotAllowedError, ReceiverPolicy
 from backend.domain.webhooks.webhook import SigningSecrets
 
-CONNECTIONS_MAX: Final = 100
-"""Most connections to receivers of one process."""
 RESPONSE_BYTES_MAX: Final = 4_096
 """So much of an answer is read, to use the connection again; with more it is closed."""
 RESPONSE_READ_S: Final = 1.0
 RETRY_AFTER_MAX_S: Final = 3_600
-_RESOLVER_THREADS: Final = 16
 _USER_AGENT: Final = "order-engine-webhooks/1"
 
 
@@ -62,9 +57,16 @@ class MessageSender:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
-        self, url: str, message: Message, secrets: SigningSecrets, *, within_s: float | None = None
+        self,
+        url: str,
+        message: Message,
+        secrets: SigningSecrets,
+        *,
+        owner: str,
+        within_s: float | None = None,
     ) -> Attempt:
-        """Send a message, within so many seconds if that is less than the time-out."""
+        """Send a message of an owner, within so many seconds if that is less than the time-out."""
+        sending_owner.set(owner)
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         timeout_s = self.timeout_s if within_s is None else min(self.timeout_s, within_s)
@@ -97,13 +99,8 @@ class MessageSender:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=CONNECTIONS_MAX,
-                resolver=_Resolver(),
-                socket_factory=self.policy.create_socket,
-            )
             self._session = aiohttp.ClientSession(
-                connector=connector,
+                connector=ReceiverConnector(self.policy),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": _USER_AGENT},
                 timeout=aiohttp.ClientTimeout(total=self.timeout_s),
@@ -117,37 +114,6 @@ class MessageSender:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-class _Resolver(AbstractResolver):
-    """Resolves names on threads of its own: names of receivers that hang hold up nobody else's."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="webhook-names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of a host."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM
-        )
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]
-
-    async def close(self) -> None:
-        """Let the threads end, without waiting for names that hang."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def _read_rest(response: aiohttp.ClientResponse) -> None:
