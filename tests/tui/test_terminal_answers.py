@@ -59,8 +59,10 @@ def test_keys_that_are_no_answer_are_all_there_in_their_order(typed: str) -> Non
     assert sort_out(typed) == typed
 
 
-async def test_an_answer_at_the_start_switches_no_status_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["\x1b[?1049h", "Quality"], ids=["started", "drawn"])
+async def test_an_answer_at_the_start_switches_no_status_on(tmp_path: Path, moment: str) -> None:
     async with run_in_terminal(tmp_path, "--replay", str(RECORDING), "--speed", "0") as dashboard:
+        await dashboard.wait_for_output(moment)
         os.write(dashboard.master, b"\x1b]11;rgb:1e1e/2323/4545\x1b\\")
         await dashboard.wait_for_output("confirmed")
         os.write(dashboard.master, b"/")

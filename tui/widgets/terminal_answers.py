@@ -38,6 +38,11 @@ class TerminalAnswers:
         """Whether keys are held back."""
         return bool(self._held)
 
+    @property
+    def is_within_answer(self) -> bool:
+        """Whether what is held is more than the first character of an answer."""
+        return len(self._text) > 1
+
     def sort_out(self, event: KeyEvent) -> list[KeyEvent]:
         """Take the next key, and return those that were typed."""
         self._held.append(event)

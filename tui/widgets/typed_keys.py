@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
+from textual import constants
 from textual.app import App
 from textual.message_pump import MessagePump
 from textual.timer import Timer
@@ -26,6 +27,8 @@ _ANSWERS_S: Final = 5.0
 """A terminal has answered all queries of the start after this long."""
 _HOLD_S: Final = 0.03
 """The rest of an answer follows within this time; nobody sees a key that is so late."""
+_END_HOLD_S: Final = constants.ESCAPE_DELAY + 0.4
+"""Textual holds the end of an answer back until it knows that its escape begins nothing else."""
 
 _PASSES: Final = 4
 """A key's own way, and what follows from it: enter in an input has the input post a message, its
@@ -64,7 +67,8 @@ class TypedKeys:
             self._hold = None
         await self._queue(self._answers.sort_out(event))
         if self._answers.is_holding:
-            self._hold = self._app.set_timer(_HOLD_S, self._release)
+            hold_s = _END_HOLD_S if self._answers.is_within_answer else _HOLD_S
+            self._hold = self._app.set_timer(hold_s, self._release)
 
     async def _queue(self, events: list[KeyEvent]) -> None:
         self._waiting.extend(events)
