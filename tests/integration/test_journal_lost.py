@@ -194,9 +194,11 @@ async def test_a_restored_backup_gets_back_what_was_sent(
             async with redis.from_url(redis_url) as client:
                 await client.flushdb()
         await servers.lose_first(is_standby=False)
-        await engine.workers.start()
+        await engine.control_node("halt", {})
+        await engine.workers.start()  # it is ready while it waits for blocks that do not come
 
         await wait_for(engine, lambda why: any("once block" in each for each in why), blocks=0)
+        await engine.control_node("resume", {})
         await wait_for(engine, lambda why: not why)
         await engine.services.jobs.send("local", known)
         await read_ended(engine, known)

@@ -75,16 +75,20 @@ class JournalReconciler:
         """Since the start of which run it waits, and for which block."""
 
     async def start(self) -> None:
-        """Look at the journal before the first order is claimed: it is complete, or is held."""
+        """Look at the journal before the first order is claimed: it is complete, or is held.
+
+        What takes blocks is left to ``run``, so that a worker is ready meanwhile for what is not
+        held.
+        """
         try:
-            await self._look()
+            await self._look(may_wait=False)
         except (EngineError, *DATABASE_ERRORS) as error:
             observe_history.comparison_failed(error)
         await self._origin.hold()  # unless a worker has started on it before
 
     async def run(self) -> None:
         """Look at an interval until cancelled."""
-        pause_s = INTERVAL_S
+        pause_s = 0.0
         while True:
             await asyncio.sleep(pause_s)
             try:
@@ -94,13 +98,13 @@ class JournalReconciler:
                 if not isinstance(error, Transient) or error.code != "database_unavailable":
                     observe_history.comparison_failed(error)
 
-    async def _look(self) -> bool:
+    async def _look(self, *, may_wait: bool = True) -> bool:
         """Whether the journal was found complete; else it is compared."""
         state = await self._origin.read_state()
         if not state.is_complete or not state.is_bound:
             async with self._origin.compare_alone() as is_alone:
                 if is_alone:
-                    await self._compare(state)
+                    await self._compare(state, may_wait=may_wait)
             return False
         if state.has_found:
             await self._adopt_all()
@@ -109,7 +113,7 @@ class JournalReconciler:
             await self._mark.write(_format_position(state.now))
         return True
 
-    async def _compare(self, state: JournalState) -> None:
+    async def _compare(self, state: JournalState, *, may_wait: bool) -> None:
         server = _describe_server(state)
         if not self._is_on:
             await self._origin.set_complete(state)
@@ -129,6 +133,8 @@ class JournalReconciler:
             if lost:
                 doubt = f"the journal lacks {lost[0].signature}, which the chain has"
         if doubt is not None:
+            if not may_wait:
+                return
             await self._compare_fully(doubt, state.started_at)
         await self._origin.set_complete(state)
         observe_history.journal_checked(server)
