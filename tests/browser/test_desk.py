@@ -100,14 +100,14 @@ async def see_limits(client: ClientPage, up: RunningUp) -> None:
     """Limits that are set while the view is looked at."""
     path, shown = "/api/admin/limits/local", client.element("positions-limits")
     await expect(shown).to_be_hidden()
-    limits = {"maxDailyVolume": "1000000", "maxOpenOrders": 200, "deniedMints": ["BONK"]}
+    limits = {"maxDailyVolume": "1000000000", "maxOpenOrders": 200, "deniedMints": ["BONK"]}
     async with up.http.put(path, json=limits) as response:
         assert response.status == 200
     try:
         await expect(shown.locator("dt")).to_have_text(["open orders", "volume today", "denied"])
         lines: list[str | re.Pattern[str]] = [
             re.compile(r"^\d+ of 200$"),
-            re.compile(r" of 1,000,000 USDC, [\d.,]+ left$"),
+            re.compile(r" of 1,000,000,000 USDC, [\d.,]+ left$"),
             "BONK",
         ]
         await expect(shown.locator("dd")).to_have_text(lines)

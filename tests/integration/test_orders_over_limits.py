@@ -10,6 +10,8 @@ from uuid import UUID
 
 import pytest
 
+from backend.config import Profile
+from backend.simulator.options import SimulatorOptions
 from tests.integration.limiting_proxy import (
     ArrayPolicy,
     LimitingProxy,
@@ -27,7 +29,11 @@ from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
 
 @asynccontextmanager
 async def open_limited_engine(
-    database_url: str, redis_url: str, data_dir: Path, rate: RatePolicy | None = None
+    database_url: str,
+    redis_url: str,
+    data_dir: Path,
+    rate: RatePolicy | None = None,
+    options: SimulatorOptions | None = None,
 ) -> AsyncIterator[tuple[EngineHarness, LimitingProxy]]:
     """An engine whose node limits the rate of its calls, and the proxy that does so."""
     proxies: list[LimitingProxy] = []
@@ -38,7 +44,9 @@ async def open_limited_engine(
             proxies.append(proxy)
             yield proxy.url
 
-    async with open_engine(database_url, redis_url, data_dir, proxied=open_proxy) as engine:
+    async with open_engine(
+        database_url, redis_url, data_dir, options=options, proxied=open_proxy
+    ) as engine:
         yield engine, proxies[0]
 
 
@@ -98,7 +106,10 @@ async def test_a_node_that_refuses_every_call_for_three_seconds_costs_no_order(
 async def test_twenty_orders_at_once_end_over_a_node_that_takes_ten_calls_a_second(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
-    async with open_limited_engine(database_url, redis_url, data_dir) as (engine, proxy):
+    # 150 blocks last ten minutes: no blockhash expires on a busy machine.
+    options = SimulatorOptions(profile=Profile.INSTANT, has_moving_prices=False, slot_s=4)
+    async with open_limited_engine(database_url, redis_url, data_dir, options=options) as opened:
+        engine, proxy = opened
         proxy.rate = RatePolicy(10, 10, window_s=1)
         ids = await engine.place_orders(*[engine.build_terms("1")] * 20)
         histories = await engine.wait_all_ended(ids)
