@@ -51,7 +51,7 @@ TABLES = (
     *("orders", "order_events", "batches", "replayed_keys", "cancel_timers", "market_peaks"),
     *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
     *("wallet_budgets", "wallet_balances", "wallet_differences", "api_keys"),
-    *("order_limits", "owner_days"),
+    *("order_limits", "owner_days", "owner_open_orders"),
     *("position_checkpoints", "price_pairs", "price_seconds", "price_minutes"),
     *("trading_states", "audit_log", "breakers", "webhooks", "webhook_deliveries"),
     "found_transactions",

@@ -136,13 +136,7 @@ class Coalescer(Generic[Item, Result]):
             self._last_call_at = asyncio.get_running_loop().time()
             if batch:
                 trace.mark_span(self._trace_name, self._waiting_since_s)
-                _set_results(batch, await self._call([item for item, _ in batch]))
-        except asyncio.CancelledError:
-            for _, future in batch:
-                future.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001 - every caller of the batch gets it
-            _set_results(batch, [error] * len(batch))
+                await serve_batch(batch, self._call)
         finally:
             self._calls_running -= 1
             self._start_calls()
@@ -167,6 +161,21 @@ class Coalescer(Generic[Item, Result]):
             item, future = self._waiting.popleft()
             if not future.done():  # its caller may have been cancelled
                 batch.append((item, future))
+
+
+async def serve_batch(
+    batch: Sequence[tuple[Item, asyncio.Future[Result]]],
+    call: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+) -> None:
+    """Make a call for a batch; each of its callers gets a result of its own, or the error."""
+    try:
+        _set_results(batch, await call([item for item, _ in batch]))
+    except asyncio.CancelledError:
+        for _, future in batch:
+            future.cancel()
+        raise
+    except Exception as error:  # noqa: BLE001 - every caller of the batch gets it
+        _set_results(batch, [error] * len(batch))
 
 
 def _set_results(

@@ -35,6 +35,22 @@ async def wait_stopped(engine: FullEngine) -> None:
     await wait_until(is_stopped)
 
 
+async def warn(engine: FullEngine, database_url: str, near: str) -> None:
+    """Set a limit that is near, until it was warned of, and then one that is not."""
+
+    async def is_near() -> bool:
+        return bool((await engine.api.get("/api/limits"))["isLossNear"])
+
+    async def is_warned() -> bool:
+        return "loss_near" in await read_actions(database_url)
+
+    for limit, is_so in ((near, True), ("1000000", False)):
+        limits = {"maxDailyLoss": limit}
+        assert (await send(engine.api, LIMITS, method="PUT", body=limits))[0] == 200
+        assert await is_near() == is_so
+        await wait_until(is_warned)
+
+
 async def stop_again(engine: FullEngine) -> None:
     await lose(engine)
     await fill(engine, "USDC", "SOL", "1000")
@@ -58,13 +74,8 @@ async def test_a_loss_warns_and_stops_and_after_a_resume_it_counts_anew(
         await wait_until(has_loss)
         loss = await read_loss()
         assert 1 < loss < 20
-        near = {"maxDailyLoss": str((loss / Decimal("0.9")).quantize(Decimal("0.000001")))}
-        assert (await send(engine.api, LIMITS, method="PUT", body=near))[0] == 200
-
-        async def is_near() -> bool:
-            return bool((await engine.api.get("/api/limits"))["isLossNear"])
-
-        await wait_until(is_near)
+        near = str((loss / Decimal("0.9")).quantize(Decimal("0.000001")))
+        await warn(engine, database_url, near)
         reached = {"maxDailyLoss": str(loss), "onDailyLoss": "REDUCING"}
         assert (await send(engine.api, LIMITS, method="PUT", body=reached))[0] == 200
 
@@ -84,9 +95,13 @@ async def test_a_loss_warns_and_stops_and_after_a_resume_it_counts_anew(
     await check_log(database_url)
 
 
-async def check_log(database_url: str) -> None:
+async def read_actions(database_url: str) -> list[str]:
     async with open_pool(database_url, connections_max=1) as pool:
-        actions = [row.action async for row in read_rows(pool)]
+        return [row.action async for row in read_rows(pool)]
+
+
+async def check_log(database_url: str) -> None:
+    actions = await read_actions(database_url)
     counts = Counter(actions)
     assert counts["loss_limit_reached"] == counts["trading_state_set"] == 2
     assert counts["trading_state_lifted"] == 1

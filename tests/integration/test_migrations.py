@@ -52,6 +52,7 @@ LATER = [
     "0034_notices",
     "0035_order_limits",
     "0036_journal_origin",
+    "0037_open_order_bounds",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

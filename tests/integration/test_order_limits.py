@@ -218,3 +218,64 @@ async def test_a_process_that_is_paused_while_it_counts_holds_nobody_up(database
     finally:
         paused.terminate()
         await other.close()
+
+
+async def test_a_lock_that_is_held_for_one_owner_delays_no_other(
+    database_url: str, redis_url: str
+) -> None:
+    anna, bert = [show_key(await make_key(database_url, name)) for name in ("anna", "bert")]
+    await store_limits(database_url, {"maxOpenOrders": 100})
+    holder = await asyncpg.connect(database_url)
+    async with (
+        open_api(database_url, redis_url) as api,
+        asyncio.TaskGroup() as tasks,
+        holder.transaction(),
+    ):
+        await holder.execute("SELECT lock_owner_limits('anna')")
+        await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        waiting = [tasks.create_task(api.post(EXECUTE, SALE, headers=anna)) for _ in range(20)]
+        async with asyncio.TaskGroup() as others:
+            for _ in range(20):
+                others.create_task(api.post(EXECUTE, SALE, headers=bert))
+        assert not any(each.done() for each in waiting)
+    await holder.close()
+
+
+BOUND: Final = "SELECT bound::int FROM owner_open_orders"
+FINAL_LIMITS: Final = "UPDATE order_limits SET since = now() - interval '1 h'"
+"""As when every process has long known them."""
+
+
+async def test_open_orders_are_counted_again_only_where_their_bound_does_not_suffice(
+    database_url: str, redis_url: str
+) -> None:
+    await store_limits(database_url, {"maxOpenOrders": 5})
+    async with (
+        open_api(database_url, redis_url) as api,
+        open_pool(database_url, connections_max=1) as pool,
+    ):
+
+        async def read_bound() -> list[int]:
+            return [row["bound"] for row in await pool.read(BOUND)]
+
+        first = await api.post(EXECUTE, WAITING)
+        assert await read_bound() == []  # until every process knows the limits
+        await pool.read(FINAL_LIMITS)
+        await api.post(BATCH, {"orders": [WAITING] * 2}, 202)
+        await api.post(EXECUTE, WAITING)
+        assert await read_bound() == [4]
+        await send(api, f"/api/orders/{first['orderId']}", method="DELETE")
+        await api.post(EXECUTE, WAITING)
+        assert await read_bound() == [5]  # it is a bound: four are open
+        await api.post(EXECUTE, WAITING)
+        await api.post(EXECUTE, WAITING, 429)
+        assert (await api.get("/api/limits"))["used"] == {"maxOpenOrders": 5}
+        # What was placed while there was no limit counts as soon as there is one again.
+        assert (await send(api, LIMITS, method="DELETE"))[0] == 200
+        for _ in range(3):
+            await api.post(EXECUTE, WAITING)
+        assert (await send(api, LIMITS, method="PUT", body={"maxOpenOrders": 9}))[0] == 200
+        await pool.read(FINAL_LIMITS)
+        await api.post(EXECUTE, WAITING)
+        await api.post(EXECUTE, WAITING, 429)
+        assert await read_bound() == [9]

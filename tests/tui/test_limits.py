@@ -67,6 +67,7 @@ def wire_limits(**told: Any) -> WireLimits:
         "left": left | {"maxDailyLoss": "15.8"},
         "reference": "USDC",
         "day": "2026-11-30",
+        "isLossNear": True,
     }
     return answer | told  # type: ignore[return-value]
 
@@ -92,7 +93,9 @@ def test_what_a_loss_leads_to_is_told_until_a_person_resumes() -> None:
     reducing = {"onDailyLoss": "REDUCING"}
     used = {"maxDailyLoss": "0"}
     assert "at the limit only swaps into USDC go on" in show_loss(limits=reducing)
-    quiet = show_loss(used={"maxDailyLoss": "79.999999"}, left={"maxDailyLoss": "20.000001"})
+    quiet = show_loss(
+        used={"maxDailyLoss": "79.999999"}, left={"maxDailyLoss": "20.000001"}, isLossNear=False
+    )
     assert quiet == " loss today       79.999999 of 100 USDC, 20.000001 left"
     halted = " loss today       100 USDC, reached\n ! the limit was reached: trading is halted"
     assert show_loss(used=used, lossState="HALTED").startswith(halted)

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 _CENT: Final = Decimal("0.01")
 _PLAIN_DIGITS_MAX: Final = 20
+_NEAR_PERCENT: Final = 80
 
 
 def format_number(number: Decimal) -> str:
@@ -14,6 +15,11 @@ def format_number(number: Decimal) -> str:
     if number.adjusted() > _PLAIN_DIGITS_MAX:
         return f"{number:.3E}"
     return f"{number.quantize(_CENT, ROUND_CEILING).normalize() + 0:f}"
+
+
+def is_loss_near(loss: int, limit: int) -> bool:
+    """Whether a loss is four fifths of its limit, or more; both in base units."""
+    return loss * 100 >= limit * _NEAR_PERCENT
 
 
 class RateLeft(NamedTuple):

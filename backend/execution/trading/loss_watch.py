@@ -17,6 +17,7 @@ from typing import Final
 from backend.accounting.positions import CostMethod, PositionBook, decode_book, encode_book
 from backend.domain.amounts import format_amount
 from backend.domain.errors import EngineError
+from backend.domain.limits.measures import is_loss_near
 from backend.domain.limits.order_limits import LimitName, OwnerLimits
 from backend.domain.trading.states import Scope, Target, TradingState
 from backend.store.database import DatabasePool
@@ -37,7 +38,6 @@ from backend.store.trading.changes import StateChange
 from backend.store.trading.rules import TradingRules
 
 INTERVAL_S: Final = 1.0
-WARNING_PERCENT: Final = 80
 OWNERS_MAX: Final = 10_000
 """Most owners whose books a worker keeps; further ones are computed anew each time."""
 
@@ -129,7 +129,7 @@ class LossWatch:
         realized = await self._results.compute(owner, day)
         is_stopped = any(each.target == target for each in self._rules.current)
         lost = await store_realized(self._pool, owner, day, realized, is_stopped=is_stopped)
-        if is_stopped or lost.loss * 100 < limit * WARNING_PERCENT:
+        if is_stopped or not is_loss_near(lost.loss, limit):
             return
         token = self._rules.limits.reference
         amounts = [f"{format_amount(each, token.decimals)}" for each in (lost.loss, limit)]

@@ -27,7 +27,7 @@ from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObser
 from backend.store.committed_events import WAITS, build_first_events
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
-from backend.store.group_commit import group_commits
+from backend.store.group_commit import ROWS_MAX, group_commits
 from backend.store.idempotency.earlier_requests import (
     EarlierRequests,
     KeyedRequest,
@@ -46,6 +46,7 @@ from backend.store.intake.batch_rows import (
     settle_batch,
 )
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
+from backend.store.intake.keyed_coalescer import KeyedCoalescer
 from backend.store.intake.limit_admission import (
     ADMITTED,
     INSERT_LIMITED_ORDERS,
@@ -63,6 +64,9 @@ from backend.store.intake.order_rows import (
 )
 from backend.store.intake.refused_orders import explain_expiries, explain_missing
 from backend.store.limits.known_limits import NO_LIMITS, KnownLimits
+
+LIMITED_CALLS_MAX = 5
+"""Most statements at a time that store orders of owners with limits: half of the connections."""
 
 
 class Intake:
@@ -87,9 +91,9 @@ class Intake:
         self._inserts: Coalescer[NewOrder, AcceptedOrder] = group_commits(
             self._accept, "store orders"
         )
-        # Of their own, so that no other owner waits for the lock of one that is limited.
-        self._limited_inserts: Coalescer[NewOrder, AcceptedOrder] = group_commits(
-            self._accept, "store limited orders"
+        # By owner, so that nobody waits for the lock, or the counting, of another one's limits.
+        self._limited_inserts: KeyedCoalescer[NewOrder, AcceptedOrder] = KeyedCoalescer(
+            self._accept, items_max=ROWS_MAX, calls_max=LIMITED_CALLS_MAX
         )
 
     async def run(self) -> None:
@@ -106,13 +110,12 @@ class Intake:
         ``Transient`` if PostgreSQL is unavailable; in that case the order may be stored.
         """
         try:
-            return await self._choose_inserts(order).submit(order)
+            if self._limits.is_limited(order.owner):
+                return await self._limited_inserts.submit(order.owner, order)
+            return await self._inserts.submit(order)
         except LimitExceeded as error:
             self._limits.on_refused(order.owner, error)
             raise
-
-    def _choose_inserts(self, order: NewOrder) -> Coalescer[NewOrder, AcceptedOrder]:
-        return self._limited_inserts if self._limits.is_limited(order.owner) else self._inserts
 
     async def _accept(self, orders: Sequence[NewOrder]) -> list[AcceptedOrder | Exception]:
         async def accept() -> list[AcceptedOrder | Exception]:

@@ -11,7 +11,13 @@ import orjson
 
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError, Rejected
-from backend.domain.limits.order_limits import AMOUNTS, REFERENCE, LimitValue, OwnerLimits
+from backend.domain.limits.order_limits import (
+    AMOUNTS,
+    REFERENCE,
+    LimitName,
+    LimitValue,
+    OwnerLimits,
+)
 from backend.domain.limits.refusals import build_limit_error
 from backend.domain.orders import OrderTerms
 from backend.store.audit_log.entries import Actor, append_entry
@@ -19,6 +25,7 @@ from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
 from backend.store.limits.excess_rows import find_known_value, parse_excess
 from backend.store.limits.known_limits import ALL_OWNERS, READ_LIMITS
+from backend.store.limits.open_counts import OpenOrderCounts
 
 OWNERS_MAX: Final = 10_000
 """Most owners with limits of their own: every process has them in memory."""
@@ -37,19 +44,17 @@ SET limits = excluded.limits, set_by = excluded.set_by, since = now()
 RETURNING owner, limits::text, set_by, since
 """
 _REMOVE: Final = "DELETE FROM order_limits WHERE owner = $1 RETURNING owner"
-# Whoever counts again sums the day up anew: meanwhile some processes may not have counted.
+# Whoever counts again sums the day up anew: meanwhile some processes may not have counted. A loss
+# that is near the limit as it is now is warned of.
 _FORGET: Final = """
-UPDATE owner_days SET volume = NULL
+UPDATE owner_days SET volume = NULL, is_warned = false
 WHERE day >= (clock_timestamp() AT TIME ZONE 'UTC')::date AND (owner = $1 OR $1 = '')
 """
 _ADVANCE: Final = "UPDATE order_limits_version SET version = version + 1"
 _READ_USAGE: Final = """ -- read usage of limits
 SELECT l.limits::text, t.day, count_recent_orders($1, t.at) AS recent,
-       CASE WHEN l.limits ? 'maxOpenOrders' THEN (SELECT count FROM read_open_orders($1, $2))
-            ELSE 0 END AS open,
        CASE WHEN l.limits ? 'maxDailyVolume' THEN read_day_volume($1, t.day, $2, $3) END AS volume,
-       coalesce(d.realized, 0) AS realized, coalesce(d.realized_from, 0) AS realized_from,
-       coalesce(d.is_warned, false) AS is_warned
+       coalesce(d.realized, 0) AS realized, coalesce(d.realized_from, 0) AS realized_from
 FROM (SELECT find_order_limits($1) AS limits OFFSET 0) l
 CROSS JOIN (
     SELECT at, (at AT TIME ZONE 'UTC')::date AS day FROM (SELECT clock_timestamp() AS at) c OFFSET 0
@@ -83,7 +88,6 @@ class LimitUsage(NamedTuple):
     open: int
     volume: int | None
     loss: int
-    is_warned: bool
 
 
 class LimitStore:
@@ -95,6 +99,7 @@ class LimitStore:
     def __init__(self, pool: DatabasePool, reference: Token) -> None:
         self._pool = pool
         self._reference = reference
+        self._open_counts = OpenOrderCounts(pool)
 
     async def list_rows(self) -> list[LimitRow]:
         """The limits of all owners, those for every owner first."""
@@ -137,14 +142,15 @@ class LimitStore:
         """What holds for an owner, and what it has used of it."""
         token = self._reference
         [row] = await self._pool.read(_READ_USAGE, owner, token.symbol, token.decimals)
+        limits: OwnerLimits = orjson.loads(row["limits"])
+        is_counted = LimitName.OPEN_ORDERS in limits
         return LimitUsage(
-            orjson.loads(row["limits"]),
+            limits,
             row["day"],
             row["recent"],
-            row["open"],
+            await self._open_counts.read(owner) if is_counted else 0,
             None if row["volume"] is None else int(row["volume"]),
             max(int(row["realized_from"] - row["realized"]), 0),
-            row["is_warned"],
         )
 
     async def find_term_error(self, owner: str, terms: OrderTerms) -> EngineError | None:

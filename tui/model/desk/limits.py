@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 from tui.model.desk.wire import WireLimits
 from tui.text.format import format_exact, sanitize_text, shorten_text
 
-_WARNING_PERCENT: Final = 80
 _LISTED_MAX: Final = 4
 _TOKEN_CELLS: Final = 9
 _LOSS: Final = "maxDailyLoss"
@@ -98,7 +97,7 @@ def _describe_loss(told: WireLimits, token: str) -> LimitText:
         warning = _REACHED[state].format(token)
         return LimitText(_NAMES[_LOSS], f"{format_exact(limit)} {token}, reached", True, warning)
     line = _describe_use(told, _LOSS, token)
-    if Decimal(str(told["used"][_LOSS])) * 100 < Decimal(limit) * _WARNING_PERCENT:
+    if not told["isLossNear"]:
         return line
     follows = str(told["limits"].get("onDailyLoss", "HALTED"))
     return line._replace(is_near=True, warning=_NEAR[follows].format(token))

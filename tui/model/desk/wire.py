@@ -64,6 +64,7 @@ class WireLimits(TypedDict):
     left: dict[str, int | str]
     reference: str
     day: str
+    isLossNear: bool
     lossState: NotRequired[str | None]
 
 

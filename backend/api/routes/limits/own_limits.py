@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.api.context import ApiContext
 from backend.api.wire.http import Request, Response, json_response
 from backend.domain.amounts import Token, format_amount
+from backend.domain.limits.measures import is_loss_near
 from backend.domain.limits.order_limits import AMOUNTS, LimitName, OwnerLimits, limits_to_json
 from backend.domain.trading.states import Scope, Target, TradingState
 from backend.store.limits.day_losses import LOSS_LIMIT
@@ -30,10 +31,15 @@ async def usage_to_json(api: ApiContext, owner: str) -> dict[str, object]:
         "left": _show(_find_left(usage.limits, used), reference),
         "reference": reference.symbol,
         "day": usage.day.isoformat(),
-        "isLossNear": usage.is_warned,
+        "isLossNear": _is_loss_near(usage),
         "lossState": _find_loss_state(rules, owner),
         "stopped": rules.list_stopped(owner),
     }
+
+
+def _is_loss_near(usage: LimitUsage) -> bool:
+    limit = usage.limits.get(LimitName.DAILY_LOSS)
+    return limit is not None and is_loss_near(usage.loss, int(str(limit)))
 
 
 def _find_loss_state(rules: TradingRules, owner: str) -> TradingState | None:

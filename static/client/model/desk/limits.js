@@ -1,11 +1,9 @@
 /** The limits of the owner in words, with what is used and left; the dashboard has the same words. */
 
-import { compare, formatLong, multiply } from "../decimal.js";
+import { formatLong } from "../decimal.js";
 
-const WARNING_PERCENT = "80";
 const LISTED_MAX = 4;
 const TOKEN_LENGTH = 9;
-const DECIMALS = 12;
 const LOSS = "maxDailyLoss";
 const COUNTS = { maxOrdersPerSecond: "orders a second", maxOpenOrders: "open orders" };
 const AMOUNTS = { maxOrderValue: "largest order", maxDailyVolume: "volume today", [LOSS]: "loss today" };
@@ -65,8 +63,7 @@ function describeLoss(told, token) {
     return { text: `${formatLong(limit)} ${token}, reached`, isNear: true, warning };
   }
   const line = describeUse(told, LOSS, token);
-  const warnedFrom = multiply(limit, WARNING_PERCENT, DECIMALS);
-  if (compare(multiply(told.used[LOSS], "100", DECIMALS), warnedFrom) < 0) return line;
+  if (!told.isLossNear) return line;
   const follows = told.limits.onDailyLoss ?? "HALTED";
   return { ...line, isNear: true, warning: NEAR[follows](token) };
 }
