@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
@@ -19,6 +19,7 @@ from backend.trials.audit.clients import (
     ClientObservations,
     Json,
 )
+from backend.trials.audit.history.operations import Action, Operation, Sighting, see_order
 from backend.trials.audit.records import CancelAnswer
 
 ORDERS_PATH: Final = "/api/orders"
@@ -79,7 +80,7 @@ class OrderCanceller:
         answers = self._observed.cancels.answers
         params: Json | None = {"tokenIn": symbol, "limit": _PAGE}
         while params is not None:
-            reply = await self._delete(f"{url}{ORDERS_PATH}", params)
+            reply = await self._delete(url, ORDERS_PATH, params)
             answers += [
                 CancelAnswer(each, is_cancelled=True) for each in reply.get("cancelled", ())
             ]
@@ -88,7 +89,7 @@ class OrderCanceller:
             params = None if cursor is None else {**params, "cursor": cursor}
 
     async def _cancel(self, url: str, order_id: str) -> None:
-        reply = await self._delete(f"{url}{ORDERS_PATH}/{order_id}", {})
+        reply = await self._delete(url, f"{ORDERS_PATH}/{order_id}", {})
         order = reply.get("order", reply)
         if "orderId" not in order:
             return
@@ -97,25 +98,35 @@ class OrderCanceller:
             CancelAnswer(order_id, is_cancelled, order["seq"], order["status"], order["txHash"])
         )
 
-    async def _delete(self, url: str, params: Json) -> Json:
+    async def _delete(self, url: str, path: str, params: Json) -> Json:
         """Repeat a request until it has an answer: 200, or 409 ``too_late``; else a rejection."""
         while True:
             wait_s = RETRY_S
+            operation = Operation(Action.CANCEL, "a canceller", url)
             try:
-                async with (
-                    asyncio.timeout(POST_TIMEOUT_S),
-                    self._session.delete(url, params=params) as response,
-                ):
-                    reply: Json = await response.json(content_type=None)
+                with self._observed.history.record(operation):
+                    async with (
+                        asyncio.timeout(POST_TIMEOUT_S),
+                        self._session.delete(url + path, params=params) as response,
+                    ):
+                        reply: Json = await response.json(content_type=None)
                     if response.status in {200, 409}:
+                        operation.complete(*_see_ended(reply))
                         return reply
-                    if response.status in {429, 503}:
-                        wait_s = float(response.headers["Retry-After"])
-                    elif response.status < 500:
-                        self._observed.rejections.append(json.dumps(reply))
-                        return {}
-                    else:
-                        self._observed.errors += 1
+                if response.status in {429, 503}:
+                    wait_s = float(response.headers["Retry-After"])
+                elif response.status < 500:
+                    self._observed.rejections.append(json.dumps(reply))
+                    return {}
+                else:
+                    self._observed.errors += 1
             except CONNECTION_ERRORS:
                 self._observed.errors += 1
             await asyncio.sleep(wait_s)
+
+
+def _see_ended(reply: Json) -> Iterator[Sighting]:
+    """The order that an answer to the cancellation of one shows."""
+    order = reply.get("order", reply)
+    if "orderId" in order:
+        yield see_order(order)

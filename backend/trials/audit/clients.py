@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -13,10 +14,13 @@ from typing import Any, Final
 import aiohttp
 
 from backend.domain.lifecycle import Status
+from backend.trials.audit.history.operations import Action, History, Operation, Sighting
 from backend.trials.audit.records import CancelObservations, OrderTransition
 
 POST_TIMEOUT_S: Final = 10.0
 RETRY_S: Final = 0.1
+HEARTBEAT_S: Final = 10.0
+"""How often a socket asks whether the server is still there: its host may be gone."""
 REPEATED_SHARE: Final = 0.1
 """The share of requests that are sent again although they had a response."""
 UNFILLABLE_SHARE: Final = 0.05
@@ -26,9 +30,9 @@ UNFILLABLE_AMOUNT: Final = "10000000000"
 FOLLOW_EVERY: Final = 20
 """Of the orders of a batch, one in so many is followed on a socket of its own."""
 EXECUTE_PATH: Final = "/api/orders/execute"
+CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 PROXY_FAILURES: Final = frozenset({502, 504})
 """What a proxy answers, as a page, while the engine behind it does not."""
-CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 
 _PAIRS: Final = (
     ("SOL", "USDC", 20),
@@ -57,8 +61,15 @@ class ClientObservations:
     unfillable: set[str] = field(default_factory=set)
     cancels: CancelObservations = field(default_factory=CancelObservations)
     requested: int = 0
+    history: History = field(default_factory=History)
     errors: int = 0
     """Responses 500 and broken connections, after which the client retried."""
+
+    def record_event(self, server: str, event: Json) -> OrderTransition:
+        """Record an event of an order's stream in the history, and return its transition."""
+        transition = parse_event(event)
+        self.history.record_event(server, transition)
+        return transition
 
     def record_acceptance(self, key: str, order_id: str, body: Json) -> None:
         """Record that the request with this idempotency key got an order."""
@@ -158,7 +169,7 @@ class TrialClient:
         """Retry until the order is accepted or rejected; then follow it, if accepted."""
         while True:
             try:
-                async with self._session.ws_connect(f"{self._url}{EXECUTE_PATH}") as socket:
+                async with self._connect(f"{self._url}{EXECUTE_PATH}") as socket:
                     await socket.send_json(body)
                     reply = await socket.receive_json()
                     if "orderId" in reply:
@@ -178,7 +189,8 @@ class TrialClient:
         """Read an order's events from the socket that placed it; from another if that breaks."""
         self._observed.record_acceptance(key, order_id, body)
         transitions = self._observed.order_streams.setdefault(order_id, [])
-        transitions += [parse_event(message.json()) async for message in socket]
+        async for message in socket:
+            transitions.append(self._observed.record_event(self._url, message.json()))
         if socket.close_code != 1000:
             after = transitions[-1].seq if transitions else 0
             await self._follow_order(order_id, self._socket_url(order_id, after))
@@ -208,37 +220,43 @@ class TrialClient:
         """Retry until the response is 202; returns its body, or ``None`` if it is a rejection."""
         while True:
             wait_s = RETRY_S
+            operation = Operation(Action.PLACE, self._name, self._url)
             try:
-                async with (
-                    asyncio.timeout(POST_TIMEOUT_S),
-                    self._session.post(
-                        self._url + path, json=body, headers={"Idempotency-Key": key}
-                    ) as response,
-                ):
-                    if response.status in PROXY_FAILURES:
-                        response.raise_for_status()
-                    reply: Json = await response.json(content_type=None)
+                with self._observed.history.record(operation):
+                    response, reply = await self._post(path, body, key)
                     if response.status == 202:
+                        operation.complete(*_see_accepted(reply))
                         return reply
-                    if response.status in {429, 503}:
-                        wait_s = float(response.headers["Retry-After"])
-                    elif response.status < 500:
-                        self._observed.rejections.append(json.dumps(reply))
-                        return None
-                    else:
-                        self._observed.errors += 1
+                if response.status in {429, 503}:
+                    wait_s = float(response.headers["Retry-After"])
+                elif response.status < 500:
+                    self._observed.rejections.append(json.dumps(reply))
+                    return None
+                else:
+                    self._observed.errors += 1
             except CONNECTION_ERRORS:
                 self._observed.errors += 1
             await asyncio.sleep(wait_s)
+
+    async def _post(self, path: str, body: Json, key: str) -> tuple[aiohttp.ClientResponse, Json]:
+        """Send a request once; returns its response and what that says."""
+        url, headers = self._url + path, {"Idempotency-Key": key}
+        async with (
+            asyncio.timeout(POST_TIMEOUT_S),
+            self._session.post(url, json=body, headers=headers) as response,
+        ):
+            if response.status in PROXY_FAILURES:
+                response.raise_for_status()
+            return response, await response.json(content_type=None)
 
     async def _follow_order(self, order_id: str, ws_url: str) -> None:
         """Follow an order to its end, resuming behind the last event after each disconnect."""
         transitions = self._observed.order_streams.setdefault(order_id, [])
         while True:
             try:
-                async with self._session.ws_connect(ws_url) as socket:
+                async with self._connect(ws_url) as socket:
                     async for message in socket:
-                        transitions.append(parse_event(message.json()))
+                        transitions.append(self._observed.record_event(self._url, message.json()))
                 if socket.close_code == 1000:
                     return
             except CONNECTION_ERRORS:
@@ -252,38 +270,17 @@ class TrialClient:
     def _socket_url(self, order_id: str, after: int = 0) -> str:
         return f"{self._url}/api/orders/upgrade/{order_id}?after={after}"
 
-
-async def follow_stream(
-    session: aiohttp.ClientSession, url: str, cursor: str | None, received: list[OrderTransition]
-) -> None:
-    """Follow the stream of all orders from a cursor on, until cancelled."""
-    while True:
-        try:
-            params = {} if cursor is None else {"after": cursor}
-            async with session.ws_connect(f"{url}/api/orders/stream", params=params) as socket:
-                async for message in socket:
-                    cursor = _record_frame(message.json(), received) or cursor
-        except CONNECTION_ERRORS:
-            pass
-        await asyncio.sleep(RETRY_S)
-
-
-def _record_frame(frame: Json | list[Json], received: list[OrderTransition]) -> str | None:
-    """Append the events of a frame; returns the cursor behind it, if the frame has one."""
-    if isinstance(frame, list):
-        received.extend(parse_event(event) for event in frame)
-        return str(frame[-1]["cursor"])
-    cursor = next(iter(frame.values())).get("cursor")
-    return None if cursor is None else str(cursor)
-
-
-async def fetch_cursor(session: aiohttp.ClientSession, url: str) -> str:
-    """Fetch the current end of the feed as a cursor."""
-    async with session.get(f"{url}/api/stats") as response:
-        cursor: str = (await response.json())["cursor"]
-        return cursor
+    def _connect(self, url: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
+        return self._session.ws_connect(url, heartbeat=HEARTBEAT_S)
 
 
 def parse_event(event: Json) -> OrderTransition:
     """Parse an event into a transition."""
     return OrderTransition(event["orderId"], event["seq"], event["status"])
+
+
+def _see_accepted(reply: Json) -> Iterator[Sighting]:
+    """The orders that an answer to a placement accepts."""
+    for entry in reply.get("orders", (reply,)):
+        if "orderId" in entry:
+            yield Sighting(entry["orderId"], 1, created_at=entry.get("createdAt"))

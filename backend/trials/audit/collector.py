@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ import aiohttp
 from solders.pubkey import Pubkey
 
 from backend.domain.tokens import SOL
-from backend.trials.audit.clients import ClientObservations, fetch_cursor, follow_stream
+from backend.trials.audit.clients import ClientObservations
 from backend.trials.audit.evidence import (
     DatabaseSnapshot,
     EvidenceMark,
@@ -25,6 +25,8 @@ from backend.trials.audit.evidence import (
     fetch_orders,
     parse_swaps,
 )
+from backend.trials.audit.history.operations import History
+from backend.trials.audit.history.streams import fetch_cursor, follow_stream
 from backend.trials.audit.records import Evidence, OrderTransition, Violation, ViolationKind
 from backend.trials.audit.verification import fetch_faults
 
@@ -70,7 +72,7 @@ class EvidenceCollector:
     ) -> AsyncIterator[None]:
         """Record the stream of all orders for the duration of the block."""
         async with asyncio.TaskGroup() as group:
-            reader = group.create_task(self._follow_stream(mark, observed.stream))
+            reader = group.create_task(self._follow_stream(mark, observed.stream, observed.history))
             yield
             reader.cancel()
 
@@ -112,7 +114,7 @@ class EvidenceCollector:
         mark: EvidenceMark,
         snapshot: DatabaseSnapshot,
         observed: ClientObservations,
-        feed_streams: dict[str, Sequence[OrderTransition]],
+        feed_streams: Mapping[str, Sequence[OrderTransition]],
         *,
         needs_amounts: bool = False,
     ) -> Evidence:
@@ -123,9 +125,7 @@ class EvidenceCollector:
         balance_changes = {mint: amount - mark.balances[mint] for mint, amount in balances.items()}
         balance_changes[SOL.mint] += await fetch_fees(where.chain_url, entries)
         launched = await fetch_launched(session, where.chain_url) if snapshot.guards else {}
-        feed_streams["the stream read again"] = await self._replay_stream(
-            mark, len(snapshot.journal)
-        )
+        again = await self._replay_stream(mark, len(snapshot.journal))
         return Evidence(
             accepted={key: frozenset(ids) for key, ids in observed.accepted.items()},
             rows=snapshot.rows,
@@ -133,7 +133,7 @@ class EvidenceCollector:
             order_by_signature=snapshot.order_by_signature,
             swaps=parse_swaps(entries),
             order_streams=observed.order_streams,
-            feed_streams=feed_streams,
+            feed_streams={**feed_streams, "the stream read again": again},
             balance_changes=balance_changes,
             needs_amounts=needs_amounts,
             cancels=observed.cancels,
@@ -152,8 +152,11 @@ class EvidenceCollector:
             reader.cancel()
         return received
 
-    async def _follow_stream(self, mark: EvidenceMark, received: list[OrderTransition]) -> None:
-        await follow_stream(self._session, self._addresses.api_url, mark.cursor, received)
+    async def _follow_stream(
+        self, mark: EvidenceMark, received: list[OrderTransition], history: History | None = None
+    ) -> None:
+        url = self._addresses.api_url
+        await follow_stream(self._session, url, mark.cursor, received, history)
 
 
 def find_unanswered(observed: ClientObservations) -> list[Violation]:

@@ -22,6 +22,7 @@ class ViolationKind(StrEnum):
     STUCK = "stuck"
     GAPS = "gaps"
     WRONG = "wrong"
+    STALE = "stale"
 
 
 class Violation(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from backend.execution.context import Checkpoint
 from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
-from backend.trials.chaos.timing import CLOCK_AHEAD_S, LEASE_S, TRIGGER_LEASE_S
+from backend.trials.chaos.timing import CLOCK_AHEAD_S, CRASH_S, LEASE_S, TRIGGER_LEASE_S
 from backend.trials.paper_signer import SIGNER
 from backend.triggers.attempts import WatchPoint
 
@@ -35,7 +35,7 @@ def crash_workers_at(checkpoint: Checkpoint) -> FaultGenerator:
 
     def generate_faults(random: FaultRandom) -> Iterator[Fault]:
         for visit in (random.pick_integer(1, 2), random.pick_integer(3, 5)):
-            yield Fault(0, FaultKind.CRASH, f"{checkpoint}:{visit}", random.post_s + 4)
+            yield Fault(0, FaultKind.CRASH, f"{checkpoint}:{visit}", random.post_s + CRASH_S)
         # One worker fewer, so that the crashing ones get enough of the orders.
         yield Fault(0.01, FaultKind.KILL, random.pick_worker(), round(random.post_s * 0.3, 2))
 

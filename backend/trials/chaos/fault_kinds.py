@@ -33,6 +33,11 @@ class FaultKind(StrEnum):
     MOVE_PRICE = "move the price of SOL in USDC by basis points:"
 
 
+_ANSWERING = ("api", "postgres")
+_OF_PROCESSES = frozenset({FaultKind.KILL, FaultKind.PAUSE, FaultKind.TERMINATE})
+_OF_DATABASE = frozenset({FaultKind.SET_CLOCK, FaultKind.DISCONNECT, FaultKind.FAIL_COMMITS})
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault: when it begins after the first order is posted, and how long it lasts."""
@@ -41,6 +46,12 @@ class Fault:
     kind: FaultKind
     target: str = ""
     duration_s: float = 0.0
+
+    @property
+    def delays_answers(self) -> bool:
+        """Whether clients may wait until it ends: it is of an API process or of PostgreSQL."""
+        is_server = self.target.startswith(_ANSWERING)
+        return (is_server and self.kind in _OF_PROCESSES) or self.kind in _OF_DATABASE
 
     def __str__(self) -> str:
         """Format the fault as a line of the schedule."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -31,6 +31,9 @@ from backend.trials.audit.evidence import (
     fetch_orders,
 )
 from backend.trials.audit.grouped_bodies import PairBuilder
+from backend.trials.audit.history.observers import HistoryObservers
+from backend.trials.audit.history.operations import History
+from backend.trials.audit.history.rules import check_history, choose_bounds
 from backend.trials.audit.records import CancelObservations, Evidence, Violation, ViolationKind
 from backend.trials.audit.rules import audit
 from backend.trials.audit.sliced_bodies import build_sliced_body
@@ -40,7 +43,7 @@ from backend.trials.chaos.injection.fault_injectors import inject
 from backend.trials.chaos.scenarios import SECOND_API
 from backend.trials.chaos.schedule import Turn
 from backend.trials.chaos.system import EngineSystem
-from backend.trials.chaos.timing import CLOCK_AHEAD_S, recovery_bound_s
+from backend.trials.chaos.timing import ANSWER_S, CLOCK_AHEAD_S, recovery_bound_s
 
 CLIENTS: Final = 4
 SWEEPS: Final = 4
@@ -111,14 +114,11 @@ class ScenarioRunner:
     async def _run_turn(self, turn: Turn) -> TurnResult:
         mark = await self._collector.record_mark()
         observed = ClientObservations()
-        async with (
-            self._run_apis(turn) as api_urls,
-            self._collector.record_stream(mark, observed),
-        ):
+        async with self._observe(turn, mark, observed) as (api_urls, observers):
             faults_injected = 0
             async with asyncio.TaskGroup() as group:
-                injections = await self._schedule_faults(turn.faults, group)
-                posting = group.create_task(self._post_orders(turn, api_urls, observed))
+                injections = await self._schedule_faults(turn.faults, group, observed.history)
+                posting = group.create_task(self._post_orders(turn, api_urls, observed, observers))
                 for injection in injections:
                     faults_injected += await injection
                 healed_at = await self._database_time()
@@ -126,14 +126,19 @@ class ScenarioRunner:
                     group.create_task(self._cancel_until(posting, api_urls, observed))
                 await self._collector.await_orders_ended(mark, posting, ORDERS_TIMEOUT_S)
             snapshot = await self._collector.fetch_orders(mark, observed)
+            await observers.read_at_end(mark.at)
         evidence = await self._collector.collect(
-            mark, snapshot, observed, {"the stream": observed.stream}
+            mark, snapshot, observed, {"the stream": observed.stream, **observers.streams}
         )
         bound_s = recovery_bound_s(len(snapshot.rows), self._machine_s)
         if turn.scenario.has_waiting:  # until they expire, by a clock that may have been set
             bound_s += min(turn.scenario.wait_s, CLOCK_AHEAD_S)
-        return _build_result(
+        result = _build_result(
             turn, evidence, snapshot, observed, faults_injected, healed_at, bound_s
+        )
+        bounds = choose_bounds(ANSWER_S + self._machine_s)
+        return replace(
+            result, violations=[*result.violations, *check_history(observed.history, bounds)]
         )
 
     async def audit_all(
@@ -150,23 +155,40 @@ class ScenarioRunner:
         return audit(await self._collector.collect(mark, snapshot, observed, {}))
 
     @asynccontextmanager
-    async def _run_apis(self, turn: Turn) -> AsyncIterator[list[str]]:
-        """The API processes of a turn: a second one if it cancels orders."""
-        async with AsyncExitStack() as stack:
-            urls = [self._system.api_url]
-            if turn.scenario.cancel_share:
-                second = self._system.run_extra_api(SECOND_API)
-                urls.append(await stack.enter_async_context(second))
-            yield urls
+    async def _observe(
+        self, turn: Turn, mark: EvidenceMark, observed: ClientObservations
+    ) -> AsyncIterator[tuple[Sequence[str], HistoryObservers]]:
+        """Run a second API process, and observe both, for the length of a turn."""
+        system, seed = self._system, f"{self._seed} {turn.number}"
+        async with system.run_extra_api(SECOND_API) as second:
+            urls = (system.api_url, second)
+            observers = HistoryObservers(
+                self._session, urls, system.database_url, observed.history, seed
+            )
+            async with (
+                self._collector.record_stream(mark, observed),
+                observers.run(mark.cursor),
+            ):
+                yield urls, observers
 
     async def _post_orders(
-        self, turn: Turn, api_urls: Sequence[str], observed: ClientObservations
+        self,
+        turn: Turn,
+        api_urls: Sequence[str],
+        observed: ClientObservations,
+        observers: HistoryObservers,
     ) -> None:
         cancel_random = Random(f"{self._seed} {turn.number} cancels")  # noqa: S311 - repeatable
         canceller = OrderCanceller(
             self._session, api_urls, turn.scenario.cancel_share, cancel_random, observed
         )
         build_body = await self._choose_bodies(turn)
+
+        async def touch(order_id: str) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(canceller.maybe_cancel(order_id))
+                group.create_task(observers.read_everywhere(order_id))
+
         async with asyncio.TaskGroup() as group:
             if turn.scenario.cancel_share:
                 group.create_task(canceller.cancel_by_token(SWEEPS, turn.post_s))
@@ -176,7 +198,7 @@ class ScenarioRunner:
                 client = TrialClient(
                     *(self._session, self._system.api_url, name, random, observed),
                     build_body=build_body,
-                    beside=canceller.maybe_cancel,
+                    beside=touch,
                 )
                 if turn.scenario.is_burst:
                     group.create_task(client.post_batch(turn.orders))
@@ -206,7 +228,7 @@ class ScenarioRunner:
         return partial(build_waiting_body, expires_at=expires_at)
 
     async def _schedule_faults(
-        self, faults: Sequence[Fault], group: asyncio.TaskGroup
+        self, faults: Sequence[Fault], group: asyncio.TaskGroup, history: History
     ) -> list[asyncio.Task[bool]]:
         """Start a task for each fault; returns once the faults at time 0 are in effect."""
         tasks: list[asyncio.Task[bool]] = []
@@ -218,14 +240,15 @@ class ScenarioRunner:
                     await event.wait()
             else:
                 initial.append(started)
-            tasks.append(group.create_task(self._inject_at(fault, started)))
+            tasks.append(group.create_task(self._inject_at(fault, started, history)))
         for event in initial:
             await event.wait()
         return tasks
 
-    async def _inject_at(self, fault: Fault, started: asyncio.Event) -> bool:
+    async def _inject_at(self, fault: Fault, started: asyncio.Event, history: History) -> bool:
         await asyncio.sleep(fault.at_s)
-        return await inject(self._system, fault, started)
+        with history.record_fault() if fault.delays_answers else nullcontext():
+            return await inject(self._system, fault, started)
 
     async def _database_time(self) -> datetime:
         return await fetch_database_time(self._system.database_url)

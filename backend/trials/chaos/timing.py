@@ -36,6 +36,10 @@ OUTAGE_S: Final = 10.0
 """How long a server is down in the scenarios of outages."""
 OUTAGE_PAUSE_S: Final = PAUSE_MAX_S * (1 + PAUSE_JITTER)
 """How long after the end of an outage an order that waits for it may ask again."""
+ANSWER_S: Final = 5.0
+"""How long a request may wait for its answer, and a subscriber for an event, without a fault."""
+CRASH_S: Final = 15.0
+"""How long after the last order was posted a worker may take to reach where it is to crash."""
 MACHINE_S: Final = 3.0
 """What a process restart may take on a small machine."""
 ORDERS_PER_S: Final = 100

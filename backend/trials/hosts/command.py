@@ -59,4 +59,5 @@ def _print_report(result: HostsResult) -> None:
     faults = ", ".join(f"{count} {name}" for name, count in sorted(result.turns.items()))
     click.echo(f"faults: {faults}")
     click.echo(f"requests that clients repeated after an error: {result.repeats:,}")
+    click.echo(str(result.history))
     click.echo(f"the last order ended {result.recovery_s:.1f} s after the last fault")

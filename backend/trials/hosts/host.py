@@ -41,16 +41,13 @@ http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
     map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+    proxy_http_version 1.1; proxy_set_header Host $http_host;
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_connect_timeout 2s; proxy_read_timeout 60s;
     upstream apis {{ {servers} }}
-    server {{
-        listen {address}:80;
-        location / {{
-            proxy_pass http://apis; proxy_http_version 1.1; proxy_set_header Host $http_host;
-            proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_connect_timeout 2s; proxy_read_timeout 60s;
-        }}
-    }}
+    server {{ listen {address}:80; location / {{ proxy_pass http://apis; }} }}
+    {each}
 }}
 """
 
@@ -79,7 +76,7 @@ class NetworkValkey(ValkeyServer):
 
 
 class Nginx:
-    """An nginx before the APIs of its host."""
+    """An nginx before the APIs of its host: at port 80 all of them, at its own port each."""
 
     name = "nginx"
     stop_steps: tuple[child_process.StopStep, ...] = ()
@@ -87,7 +84,12 @@ class Nginx:
     def __init__(self, folder: Path, address: str) -> None:
         self._folder = folder
         servers = " ".join(f"server 127.0.0.1:{port} max_fails=1;" for port in API_PORTS)
-        self._text = _NGINX.format(folder=folder, address=address, servers=servers)
+        each = " ".join(
+            f"server {{ listen {address}:{port};"
+            f" location / {{ proxy_pass http://127.0.0.1:{port}; }} }}"
+            for port in API_PORTS
+        )
+        self._text = _NGINX.format(folder=folder, address=address, servers=servers, each=each)
 
     async def start(self) -> asyncio.subprocess.Process:
         """Start it."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -13,17 +14,21 @@ from typing import Final
 import aiohttp
 
 from backend.chain.wallet import create_paper_wallet
-from backend.trials.audit.clients import ClientObservations, TrialClient
-from backend.trials.audit.collector import EvidenceCollector, TrialAddresses, find_unanswered
-from backend.trials.audit.evidence import DatabaseSnapshot, fetch_database_time
+from backend.trials.audit.clients import TrialClient
+from backend.trials.audit.collector import TrialAddresses
+from backend.trials.audit.evidence import fetch_database_time
+from backend.trials.audit.history.observed_run import ObservedRun, RunBounds
+from backend.trials.audit.history.operations import History
+from backend.trials.audit.history.rules import HistorySummary
 from backend.trials.audit.records import Violation
-from backend.trials.audit.rules import audit
 from backend.trials.hosts.faults import TURN_NAMES, Link, LinkFault, Turn, plan_turns
 from backend.trials.hosts.system import API_KEY, OUTSIDE, ROLES, HostSystem
 
 CLIENTS: Final = 4
 TIMEOUT_S: Final = 180.0
 """How long orders may take to end once the network is whole again."""
+ANSWER_S: Final = 8.0
+"""How long a request may wait without a fault: the kernel sends again ever later what was lost."""
 _HOSTS: Final = tuple(ROLES)
 
 
@@ -39,6 +44,7 @@ class HostsResult:
     turns: Counter[str]
     recovery_s: float
     repeats: int
+    history: HistorySummary
     violations: Sequence[Violation]
 
 
@@ -57,72 +63,77 @@ async def run_orders(
     """
     (data_dir / "logs").mkdir(mode=0o700)
     system = HostSystem(data_dir, seed)
-    observed, turns = ClientObservations(), Counter[str]()
-    random = Random(f"{seed} faults")  # noqa: S311 - repeatable, not secret
-    headers = {"X-API-Key": API_KEY}
-    connector = aiohttp.TCPConnector(limit=0)
+    connector, headers = aiohttp.TCPConnector(limit=0), {"X-API-Key": API_KEY}
     async with (
         system.run(),
         aiohttp.ClientSession(connector=connector, headers=headers) as session,
     ):
         wallet = create_paper_wallet().address
         addresses = TrialAddresses(system.database_url, system.chain_url, system.api_url, wallet)
-        collector = EvidenceCollector(addresses, session)
-        mark = await collector.record_mark()
-        async with collector.record_stream(mark, observed), asyncio.TaskGroup() as group:
-            posting = group.create_task(_post(session, system, observed, orders, rate, seed))
+        bounds = RunBounds(ANSWER_S, TIMEOUT_S)
+        run = ObservedRun(session, addresses, system.process_urls, bounds, seed)
+        clients = _list_clients(session, system, run, seed)
+        network = _Network(system, run.observed.history, turn_s)
+
+        async def play(group: asyncio.TaskGroup) -> asyncio.Task[None]:
+            posting = group.create_task(_post(clients, orders, orders / rate))
+            random = Random(f"{seed} faults")  # noqa: S311 - repeatable, not secret
             planned = plan_turns(names, _HOSTS, [OUTSIDE], random)
-            faults = group.create_task(
-                _break_network(system, planned, turn_s, turns, posting, len(names))
-            )
-            await asyncio.wait([faults])
-            healed_at = await fetch_database_time(system.database_url)
-            await collector.await_orders_ended(mark, posting, TIMEOUT_S, needs_amounts=True)
-            snapshot = await collector.fetch_orders(mark, observed)
-        evidence = await collector.collect(
-            mark, snapshot, observed, {"the stream": observed.stream}, needs_amounts=True
+            await network.break_while(posting, planned, len(names))
+            return posting
+
+        found = await run.run(play)
+    ended = max(found.snapshot.ended_at.values(), default=network.healed_at)
+    recovery_s = max(0.0, (ended - network.healed_at).total_seconds())
+    return HostsResult(
+        *(found.count_ends(), network.turns, recovery_s),
+        *(run.observed.errors, found.history, found.violations),
+    )
+
+
+def _list_clients(
+    session: aiohttp.ClientSession, system: HostSystem, run: ObservedRun, seed: int
+) -> list[TrialClient]:
+    return [
+        TrialClient(
+            *(session, system.api_url, f"client-{number}"),
+            Random(f"{seed} client {number}"),  # noqa: S311 - repeatable, not secret
+            run.observed,
+            beside=run.observers.read_everywhere,
         )
-    violations = [*audit(evidence), *find_unanswered(observed)]
-    ended = max(snapshot.ended_at.values(), default=healed_at)
-    recovery_s = max(0.0, (ended - healed_at).total_seconds())
-    return HostsResult(_count_ends(snapshot), turns, recovery_s, observed.errors, violations)
+        for number in range(CLIENTS)
+    ]
 
 
-def _count_ends(snapshot: DatabaseSnapshot) -> Counter[str]:
-    return Counter(str(row.status) for row in snapshot.rows.values())
-
-
-async def _post(
-    session: aiohttp.ClientSession,
-    system: HostSystem,
-    observed: ClientObservations,
-    orders: int,
-    rate: float,
-    seed: int,
-) -> None:
+async def _post(clients: Sequence[TrialClient], orders: int, duration_s: float) -> None:
     async with asyncio.TaskGroup() as group:
-        for number in range(CLIENTS):
-            random = Random(f"{seed} client {number}")  # noqa: S311 - repeatable, not secret
-            client = TrialClient(session, system.api_url, f"client-{number}", random, observed)
-            count = orders // CLIENTS + (number < orders % CLIENTS)
-            group.create_task(client.post_steadily(count, orders / rate))
+        for number, client in enumerate(clients):
+            count = orders // len(clients) + (number < orders % len(clients))
+            group.create_task(client.post_steadily(count, duration_s))
 
 
-async def _break_network(
-    system: HostSystem,
-    planned: Iterator[Turn],
-    turn_s: float,
-    turns: Counter[str],
-    posting: asyncio.Task[None],
-    turns_min: int,
-) -> None:
-    """Break the network, and heal it after each turn, as long as orders are posted."""
-    for turn in planned:
-        if posting.done() and turns.total() >= turns_min:
-            return
-        await _play(system, turn, turn_s)
-        turns[turn.name] += 1
-        await asyncio.sleep(turn_s)
+class _Network:
+    """The network of a run: ``turns`` counts its faults by name, after the last it is whole."""
+
+    def __init__(self, system: HostSystem, history: History, turn_s: float) -> None:
+        self._system = system
+        self._history = history
+        self._turn_s = turn_s
+        self.turns = Counter[str]()
+        self.healed_at = datetime.max.replace(tzinfo=UTC)
+
+    async def break_while(
+        self, posting: asyncio.Task[None], planned: Iterator[Turn], turns_min: int
+    ) -> None:
+        """Break it, and heal it after each turn, as long as orders are posted."""
+        for turn in planned:
+            if posting.done() and self.turns.total() >= turns_min:
+                break
+            with self._history.record_fault():
+                await _play(self._system, turn, self._turn_s)
+            self.turns[turn.name] += 1
+            await asyncio.sleep(self._turn_s)
+        self.healed_at = await fetch_database_time(self._system.database_url)
 
 
 async def _play(system: HostSystem, turn: Turn, turn_s: float) -> None:

@@ -22,7 +22,7 @@ from backend.embedded.data_dir import find_holder
 from backend.embedded.postgres import build_url
 from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
 from backend.trials.hosts.faults import Link, LinkFault
-from backend.trials.hosts.host import POSTGRES_PORT, READY, REDIS_PORT
+from backend.trials.hosts.host import API_PORTS, POSTGRES_PORT, READY, REDIS_PORT
 from backend.trials.hosts.switch import SwitchClient
 from backend.trials.hosts.tunnel import enter_namespace, format_address, open_tunnel
 from backend.trials.module_process import start_module
@@ -46,6 +46,8 @@ class HostSystem:
         self._hosts: dict[int, Process] = {}
         self._control: socket.socket | None = None
         self.api_url: Final = f"http://{format_address(2)}"
+        self.process_urls: Final = [f"{self.api_url}:{port}" for port in API_PORTS]
+        """Each API process by itself."""
         self.chain_url: Final = f"http://{format_address(OUTSIDE)}:{_CHAIN_PORT}"
         self.database_url = ""
         """The socket of PostgreSQL, which no fault of the network reaches."""
