@@ -105,7 +105,7 @@ async def test_a_paused_view_does_not_change_and_misses_nothing(client: ClientPa
     await client.page.locator("th.c-amount button").click()
     first = client.page.locator("tr[aria-rowindex='2'] .c-amount")
     amounts = client.page.locator("tr[data-order] .c-amount")
-    async with asyncio.timeout(30):  # the visible rows change with the sort order
+    async with asyncio.timeout(60):  # the visible rows change with the sort order
         while await first.inner_text() != max(await amounts.all_inner_texts(), key=amount_value):
             await asyncio.sleep(0.05)
     assert await client.shown_text() == shown_text

@@ -113,7 +113,7 @@ async def wait_feed_reads(feed: Feed, txid: int) -> None:
 
     The tests share a server, and an open transaction of another test holds the feed back.
     """
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await feed.read_head()).txid <= txid:
             await asyncio.sleep(0.01)
 

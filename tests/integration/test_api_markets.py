@@ -133,7 +133,7 @@ async def test_a_repeat_of_a_strict_order_finds_it_even_if_it_would_be_met_by_no
         change = {"pair": ["SOL", "USDC"], "bps": 5_000}
         async with control.post("/control/price", json=change) as response:
             assert response.status == 200
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await api.get(first["statusUrl"])).get("distanceBps", 1) > 0:
                 await asyncio.sleep(0.05)
         assert (await api.post(EXECUTE, strict))["orderId"] == first["orderId"]

@@ -80,7 +80,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def wait_until(api: RunningApi, status: int) -> None:
     """Place orders of the pair until one has an answer of this status."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             async with api.session.post(EXECUTE, json={**LIMIT, **PAIR}) as response:
                 if response.status == status:

@@ -103,7 +103,7 @@ async def test_only_what_does_not_wait_has_a_job(database_url: str, redis_url: s
         assert statuses == ["waiting", "queued", "waiting", "queued"]
         only_waiting = await api.post("/api/orders/batch", {"orders": [LIMIT]})
         assert only_waiting["accepted"] == 1
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await redis.xlen(STREAM) < 2:
                 await asyncio.sleep(0.01)
         jobs = repr(await redis.xrange(STREAM))

@@ -190,7 +190,7 @@ async def test_it_goes_on_when_the_api_is_killed_and_started_again(
         named = [part for each in ids for part in ("--cancel", each)]
         script = run_for_summary(api.url, *named, "--concurrency", "2", "--timeout", "60")
         running = tasks.create_task(script)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(await list_open(placing)) == 400:
                 await asyncio.sleep(0.01)
         await api.kill()

@@ -133,7 +133,7 @@ async def test_a_stop_signal_says_what_was_accepted_and_the_same_command_follows
     async with run_full_engine(database_url, redis_url, data_dir, rate_limit=20) as engine:
         command = ("--count", "60", "--concurrency", "4")
         async with start_script(engine.api.url, *command, "--out", str(rows_file)) as process:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not await query(database_url, "SELECT 1 FROM orders LIMIT 1"):
                     await asyncio.sleep(0.01)
             process.send_signal(number)

@@ -205,7 +205,7 @@ async def test_an_order_that_moves_on_amid_its_cancellation_ends_after_that_step
         cancelling = group.create_task(
             store.cancellations.cancel_many("local", [first, second], reason)
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await blocker.fetchval(_IS_BLOCKING):
                 await asyncio.sleep(0.01)
         assert await store.leases.claim(second) is not None

@@ -39,7 +39,7 @@ async def test_a_notification_of_somebody_else_ends_no_reader(redis_url: str) ->
             tasks.create_task(listen_for_commits(redis, "channel", commits.put_nowait)),
             tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
         ]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await redis.publish("channel", "no number"):
                 await asyncio.sleep(0.01)
             for message in FOREIGN_MESSAGES:
@@ -73,7 +73,7 @@ async def test_those_who_watch_prices_are_woken_by_no_other_orders(redis_url: st
             tasks.create_task(listen_for_commits(redis, channel, commits.put_nowait)),
             tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
         ]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await redis.publish(channel, "no number"):
                 await asyncio.sleep(0.01)
             for commit in [*others, begins, Commit(10, None, begins_wait=True)]:

@@ -142,7 +142,7 @@ async def test_the_journal_and_the_leases_outlast_a_read_only_server(database_ur
             async with make_read_only(admin, database_url):
                 records = [tasks.create_task(store.journal.record(build_routed(o))) for o in orders]
                 await wait_until(lambda: refuses_writes(store))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 for record in records:
                     await record
         for order in orders:

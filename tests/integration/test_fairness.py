@@ -68,7 +68,7 @@ async def test_orders_of_an_owner_with_a_backlog_get_no_jobs_and_are_executed_al
         await engine.services.open_orders.poll()
         for _ in range(20):
             await engine.place_orders(*[terms] * 5, owner="many")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (entries := await engine.services.redis.xlen(STREAM)):
                 await asyncio.sleep(0.01)
         assert entries < 10, "they are announced together"

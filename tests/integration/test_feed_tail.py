@@ -40,7 +40,7 @@ from tests.integration.stores import (
 )
 
 HEAD = 100
-WAIT_S = 30
+WAIT_S = 60
 EventKey = tuple[UUID, int]
 
 

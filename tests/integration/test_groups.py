@@ -150,7 +150,7 @@ async def test_a_confirmation_races_releases_and_cancellations_of_the_other_orde
 
 
 async def wait_for_blocked(connection: asyncpg.Connection[asyncpg.Record], count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await connection.fetchval(_COUNT_BLOCKED) < count:
             await asyncio.sleep(0.01)
             # What a transaction has read of other sessions it reads again else.

@@ -107,7 +107,7 @@ async def test_orders_are_routed_around_a_halted_exchange_or_held(
         assert used is not None
         control = engine.services.trading
         await run_command(database_url, "halt", "--dex", used, "--why", "exploit")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not control.rules.current:
                 await asyncio.sleep(0.01)
         orders = [engine.build_terms() for _ in range(5)]

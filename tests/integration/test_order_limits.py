@@ -209,7 +209,7 @@ async def test_a_process_that_is_paused_while_it_counts_holds_nobody_up(database
     try:
         await paused.execute("BEGIN")
         await paused.execute("SELECT lock_owner_limits('anna')")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await other.execute("SELECT lock_owner_limits('anna')")
         # Which one: whether the client has read of its end before it sends.
         ended = asyncpg.PostgresError, asyncpg.InternalClientError, asyncpg.InterfaceError, OSError

@@ -220,7 +220,7 @@ async def test_sessions_of_a_pooler_that_became_read_only_are_ended(
             assert await admin.fetchval(COUNT_POOLED) >= 3
         finally:
             await admin.execute(f"ALTER ROLE postgres IN DATABASE {name} RESET {READ_ONLY}")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 with suppress(Transient):
                     await accept_order(store)
@@ -233,7 +233,7 @@ async def test_sessions_of_a_pooler_that_became_read_only_are_ended(
 
 async def accept_unless_unavailable(store: Store) -> None:
     """Accept orders until the database is read-only; raises its error then."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await accept_order(store)

@@ -137,6 +137,6 @@ async def test_a_redis_that_lost_everything_gets_its_group_back(
         await engine.services.redis.flushdb()
         [order_id] = await engine.place_orders(engine.build_terms("1"))
         assert (await engine.wait_ended(order_id)).statuses == HAPPY_PATH
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await engine.services.redis.xlen("order-engine:jobs"):
                 await asyncio.sleep(0.01)

@@ -29,7 +29,7 @@ async def put_another_key(_: RedisServer, redis: Redis) -> None:
 async def fail_to_save(server: RedisServer, redis: Redis) -> None:
     await redis.config_set("save", "3600 1000000")
     (server.folder / "disk").rmdir()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await redis.info("persistence"))["rdb_last_bgsave_status"] == "ok":
             try:
                 await redis.bgsave()
@@ -131,7 +131,7 @@ async def test_an_engine_that_starts_without_redis_executes_orders_and_uses_it_l
         terms = engine.build_terms("0.01")
         histories = await engine.wait_all_ended(await engine.place_orders(*[terms] * 20))
         async with run_redis(data_dir) as server, server.open_admin() as admin:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not await admin.exists(STREAM):
                     await asyncio.sleep(0.01)
             histories += await engine.wait_all_ended(await engine.place_orders(*[terms] * 20))

@@ -134,5 +134,5 @@ async def test_a_limit_order_waits_again_for_a_day_that_has_room(
             "volume_exceeds_max_per_day"
         )
         assert (await send(engine.api, LIMITS, method="DELETE"))[0] == 200
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert (await engine.read_events(placed["orderId"]))[-1]["status"] == "confirmed"

@@ -203,7 +203,7 @@ async def test_scarce_calls_go_to_sends_before_reads_and_to_reads_before_polls()
             limiter = CallLimiter(CallLimits(per_s=100), wait_max_s=0.1, clock=lambda: 100.0)
             await limiter.acquire("getEpochInfo", backlog)
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(60):
                     await limiter.acquire(method, 1)
                 got.append(method)
             except CallPostponed:

@@ -132,7 +132,7 @@ async def test_with_a_preflight_the_pools_are_read_before_the_claim_has_committe
 
     async def wait_and_claim(leases: LeaseStore, order_id: UUID) -> LeasedOrder | None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await pools_read.wait()
         read_before.append(pools_read.is_set())
         return await claim(leases, order_id)

@@ -180,7 +180,7 @@ async def test_a_launch_is_told_to_those_who_subscribed_to_its_program(data_dir:
 
 
 async def receive_method(socket: aiohttp.ClientWebSocketResponse, method: str) -> Json:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             message = await socket.receive_json()
             if message.get("method") == method:

@@ -27,7 +27,7 @@ from tests.integration.simulator_client import (
 
 FAST = SimulatorOptions(profile=Profile.INSTANT, slot_s=0.02)
 DEEP = SimulatorOptions(profile=Profile.INSTANT, slot_s=0.05, confirmed_slots=2, finalized_slots=4)
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 @dataclass

@@ -279,7 +279,7 @@ async def test_a_slice_that_is_placed_meanwhile_is_cancelled_with_its_parent(
             asyncio.TaskGroup() as tasks,
             pool.acquire() as connection,
             connection.transaction(),
-            asyncio.timeout(30),
+            asyncio.timeout(60),
         ):
             await connection.execute(LOCK_PARENT, sliced.order_id)
             placing = tasks.create_task(sliced.place())

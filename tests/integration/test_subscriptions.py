@@ -36,7 +36,7 @@ from tests.integration.simulator_client import (
     open_simulator,
 )
 
-TIMEOUT_S = 25
+TIMEOUT_S = 60
 TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
 TICKING = replace(STATIC_PRICES, slot_s=0.2, has_moving_prices=True)
 QUOTES = 20

@@ -32,7 +32,7 @@ async def execute(proxied: ProxiedEngine) -> Landed:
 
 
 async def execute_until_learned(proxied: ProxiedEngine) -> Landed:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (landed := await execute(proxied)).transaction.compute_unit_limit == FIXED:
             pass
     return landed

@@ -75,7 +75,7 @@ class Receiver:
             self.changed.notify_all()
 
     async def wait(self, is_enough: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(is_enough)
 
     async def wait_taken(self, count: int) -> list[Json]:

@@ -28,7 +28,7 @@ from tui.settings import Settings
 from tui.text.symbols import ASCII, UNICODE
 
 RECORDING = Path(__file__).parent / "recordings" / "demo.jsonl.gz"
-WAIT_S = 30
+WAIT_S = 60
 WIDE, NARROW = (120, 40), (80, 24)
 
 

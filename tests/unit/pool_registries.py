@@ -166,7 +166,7 @@ async def run_registry(
 
 async def wait_for(registry: PoolRegistry, expected: set[Pubkey]) -> None:
     """Wait until just these pools are quoted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while {each.address for each in registry.list_pools(*MINTS).quoted} != expected:
             await asyncio.sleep(POLL_S)
 

@@ -93,7 +93,7 @@ async def test_a_look_that_could_not_read_all_pools_is_repeated_soon() -> None:
     stored = StoredPool(str(pool.address), str(CPMM.program), str(PAIR[0]), str(PAIR[1]), 5)
     async with run_registry(node, Store([stored])) as (registry, _):
         registry.list_pools(*MINTS)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (judged := registry.list_pools(*MINTS).judged) is not None:
                 await asyncio.wait([judged])
         assert not registry.is_settled(*MINTS)
@@ -145,7 +145,7 @@ async def test_a_low_price_is_that_of_all_pools_only_once_they_were_looked_for()
         assert len(read.read) == 2
         assert not read.is_complete(None)
         node.silence.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not read.is_complete(None):
                 [read] = await router.read_pools([(SOL, USDC)])
                 await asyncio.sleep(0)

@@ -60,7 +60,7 @@ async def route_with(
     router: Router, terms: OrderTerms, is_expected: Callable[[Route], bool] = bool
 ) -> Route:
     """The route of an order, as soon as the pools are known that make it what is expected."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with suppress(Unavailable, Rejected):
                 route = await router.route(terms)

@@ -150,7 +150,7 @@ async def test_a_launch_that_meets_many_orders_of_an_owner_announces_the_rest(
         ids = UUID(int=number), owner
         record = WaitingRecord(*ids, terms, condition, INITIAL_STATE, False, 2, None, 0.0, None)
         watcher.add(record, 0, 0.0)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(watcher.run())
         while not jobs.count(FEW):
             await asyncio.sleep(0.001)
