@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
@@ -189,8 +189,8 @@ class TrialClient:
         """Read an order's events from the socket that placed it; from another if that breaks."""
         self._observed.record_acceptance(key, order_id, body)
         transitions = self._observed.order_streams.setdefault(order_id, [])
-        async for message in socket:
-            transitions.append(self._observed.record_event(self._url, message.json()))
+        async for event in read_messages(socket):
+            transitions.append(self._observed.record_event(self._url, event))
         if socket.close_code != 1000:
             after = transitions[-1].seq if transitions else 0
             await self._follow_order(order_id, self._socket_url(order_id, after))
@@ -255,8 +255,8 @@ class TrialClient:
         while True:
             try:
                 async with self._connect(ws_url) as socket:
-                    async for message in socket:
-                        transitions.append(self._observed.record_event(self._url, message.json()))
+                    async for event in read_messages(socket):
+                        transitions.append(self._observed.record_event(self._url, event))
                 if socket.close_code == 1000:
                     return
             except CONNECTION_ERRORS:
@@ -272,6 +272,14 @@ class TrialClient:
 
     def _connect(self, url: str) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
         return self._session.ws_connect(url, heartbeat=HEARTBEAT_S)
+
+
+async def read_messages(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Any]:
+    """Read the messages of a socket until it is closed, also for lack of an answer."""
+    async for message in socket:
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            return
+        yield message.json()
 
 
 def parse_event(event: Json) -> OrderTransition:

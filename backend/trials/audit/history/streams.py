@@ -12,6 +12,7 @@ from backend.trials.audit.clients import (
     RETRY_S,
     Json,
     parse_event,
+    read_messages,
 )
 from backend.trials.audit.history.operations import History
 from backend.trials.audit.records import OrderTransition
@@ -31,8 +32,7 @@ async def follow_stream(
             async with session.ws_connect(
                 f"{url}/api/orders/stream", params=params, heartbeat=HEARTBEAT_S
             ) as socket:
-                async for message in socket:
-                    frame = message.json()
+                async for frame in read_messages(socket):
                     events = [parse_event(each) for each in _list_events(frame)]
                     received += events
                     if history is not None:
