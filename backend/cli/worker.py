@@ -35,7 +35,7 @@ def worker(metrics_port: int | None) -> None:
             report_ready(f"ready {url}")
 
         with serve_metrics(listeners, find_refusal, readiness), suppress(StartInterrupted):
-            await run_worker(settings, on_ready=report_start, stop=stop)
+            await run_worker(settings, on_ready=report_start, stop=stop, tell=readiness.tell)
 
     with report_database_errors():
         run_process("worker", run, uvloop.new_event_loop)

@@ -245,12 +245,10 @@ class OrderEvent:
 class OrderRecord(NamedTuple):
     """The stored row of an order. Tokens are symbols, amounts base units, ``route`` JSON text.
 
-    A page of a list creates a thousand of them: a tuple costs a fifth of a frozen dataclass.
     ``last_valid_height`` is the last block height at which a submitted order can land,
-    ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
-    followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
-    is executed. ``progress`` and the time of the next slice are those of a TWAP order,
-    ``amount_in_bps``, ``constraints`` and ``fees`` are as in ``OrderTerms``, ``wallet`` as above.
+    ``condition`` what it was accepted to wait for, ``high_water`` the highest price since. It came
+    to be of the order ``parent_id``; of ``oco_group`` at most one order is executed. ``progress``
+    is that of a TWAP order. It waits for ``outage_code`` ``waiting_since``, if for an outage.
     """
 
     id: UUID
@@ -298,3 +296,5 @@ class OrderRecord(NamedTuple):
     constraints: RouteConstraints | None = None
     wallet: str | None = None
     fees: OrderFees | None = None
+    outage_code: str | None = None
+    waiting_since: datetime | None = None

@@ -42,8 +42,11 @@ RefusalCheck = Callable[[Mapping[str, Any]], Refusal | None]
 class Readiness:
     """Whether the process of the running event loop works: it has started, and its loop answers.
 
-    ``start`` says the first once; ``check`` may be called in any other thread.
+    ``start`` says the first once; ``check`` may be called in any other thread. ``notice`` is what
+    orders wait for meanwhile: it is told, and makes the process no less ready.
     """
+
+    notice = ""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -52,6 +55,10 @@ class Readiness:
     def start(self) -> None:
         """From now on the process works."""
         self._is_started = True
+
+    def tell(self, notice: str) -> None:
+        """Tell what orders wait for; nothing once that is over."""
+        self.notice = notice
 
     def check(self) -> bool:
         """Whether the process works; a loop that is blocked is waited for, for two seconds."""
@@ -84,7 +91,8 @@ def _build_app(find_refusal: RefusalCheck, readiness: Readiness) -> WSGIApplicat
         if environ["PATH_INFO"] == "/readyz":
             is_ready = readiness.check()
             start_response("200 OK" if is_ready else "503 Service Unavailable", _TEXT)
-            return [b"ready\n" if is_ready else b"not ready\n"]
+            notice = f"{readiness.notice}\n".lstrip() if is_ready else ""
+            return [b"ready\n" if is_ready else b"not ready\n", notice.encode()]
         refusal = find_refusal(environ)
         if refusal is None:
             response: Iterable[bytes] = metrics(environ, start_response)

@@ -30,6 +30,7 @@ from backend.engine.trading import (
 )
 from backend.engine.triggers import build_watcher
 from backend.engine.wallets.funds import build_budget, build_reconciler, watch_wallets
+from backend.engine.wallets.signer_watch import Tell, ignore
 from backend.engine.wallets.signing_wallets import OpenedWallets, open_wallets
 from backend.engine.withdrawals import build_withdrawals
 from backend.execution.claims.lease_renewer import LeaseRenewer
@@ -69,16 +70,17 @@ UNSENT_ORDERS_MAX = 1_000
 
 
 async def run_worker(
-    settings: Settings, *, on_ready: Callable[[], None], stop: asyncio.Event
+    settings: Settings, *, on_ready: Callable[[], None], stop: asyncio.Event, tell: Tell = ignore
 ) -> None:
     """Run a worker until ``stop``; then finish its running orders, or release their leases.
 
-    It starts as soon as the servers that it needs answer. Raises as ``open_api_services``.
+    It starts as soon as the servers that it needs answer. ``tell`` is called with what orders wait
+    for from then on, and with nothing once that is over. Raises as ``open_api_services``.
     """
     hook = _build_checkpoint_hook(settings)
     async with (
         open_shared_services(settings, stop) as shared,
-        open_wallets(settings, shared, stop) as opened,
+        open_wallets(settings, shared, stop, tell) as opened,
     ):
         leases, journal = _build_stores(settings, shared)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)

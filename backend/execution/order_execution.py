@@ -179,6 +179,7 @@ class OrderExecution:
             )
             self._lease.waiting_since = self._outage.since
             observe.order_waits(error.code, error.reason)
+        self._lease.outage_code = code
         self._place.pause()
         await self._outage.pause(error, code)
 

@@ -66,6 +66,9 @@ _units_unknown = Counter(
 _signatures_refused = Counter(
     "signatures_refused", "Transactions that the signer's policy does not permit", ["code"]
 )
+_signer_available = Gauge(
+    "signer_available", "Whether the signer of a worker answers: 1 or 0", ["socket"]
+)
 _units_exceeded = Counter(
     "compute_units_exceeded", "Transactions that failed for exceeding their compute units"
 )
@@ -195,6 +198,18 @@ def signature_refused(code: str, reason: str) -> None:
     """The signer does not permit a transaction."""
     _signatures_refused.labels(code).inc()
     _log.warning("the signer refuses a transaction", code=code, reason=reason)
+
+
+def signer_away(socket: str, reason: str) -> None:
+    """The signer does not answer: orders that are to be signed wait for it."""
+    _signer_available.labels(socket).set(0)
+    _log.error("the signer is away: orders wait", reason=reason)
+
+
+def signer_answers(socket: str) -> None:
+    """The signer answers, for the first time or again."""
+    _signer_available.labels(socket).set(1)
+    _log.info("the signer answers", socket=socket)
 
 
 def wallet_file_unused(path: Path) -> None:

@@ -18,11 +18,10 @@ from solders.pubkey import Pubkey
 
 from backend.chain.signing.signer import SIGNER_DAY_LIMIT, SIGNER_UNAVAILABLE
 from backend.domain.errors import Rejected, Unavailable
+from backend.signer.amounts import LAMPORTS, find_unit
 from backend.signer.policy import Spending
 from backend.venues.spl import TOKEN_2022_ACCOUNT_RENT_MAX
 
-LAMPORTS: Final = "lamports"
-"""What fees, tips and rent are counted under; everything else is a mint."""
 DAY_S: Final = 86_400
 _AHEAD: Final = 100
 """The part of a limit that is stored ahead: one of so many."""
@@ -105,11 +104,10 @@ class DayCount:
     def _require(self, wallet: str, item: str, amount: int) -> int:
         used, limit = self._used.get((wallet, item), 0), self._limits[item]
         if used + amount > limit:
-            raise Rejected(
-                SIGNER_DAY_LIMIT,
-                f"the signer permits {limit} of {item} a day, of which {limit - used} are left: not"
-                f" {amount}",
-            )
+            unit = find_unit(item)
+            most, left, asked = (unit.format(each) for each in (limit, limit - used, amount))
+            reason = f"the signer permits {most} {unit.name} a day, of which {left} are left: not"
+            raise Rejected(SIGNER_DAY_LIMIT, f"{reason} {asked}")
         return used + amount
 
     def _begin_day(self) -> None:

@@ -16,9 +16,11 @@ from solders.pubkey import Pubkey
 
 from backend.chain.compute_budget import MICROLAMPORTS, UNIT_LIMIT_MAX
 from backend.chain.token_accounts import derive_token_address
-from backend.domain.amounts import ceil_div
+from backend.domain.amounts import ceil_div, format_amount
 from backend.domain.errors import Rejected
 from backend.domain.fees.order_fees import SIGNATURE_FEE
+from backend.domain.tokens import SOL
+from backend.signer.amounts import name_account, name_token
 from backend.signer.messages import LOOKED_UP, Call, read_calls
 from backend.signer.policy import SigningPolicy, Spending, WalletAccounts, refuse
 from backend.signer.system_calls import (
@@ -133,7 +135,10 @@ class _TransactionCheck:
         limit = UNIT_LIMIT_MAX if self._unit_limit is None else self._unit_limit
         fee = SIGNATURE_FEE + ceil_div(limit * price, MICROLAMPORTS) + (self._tip or 0)
         if fee > self._policy.fee_lamports_max:
-            refuse(f"fee and tip are {fee} lamports of {self._policy.fee_lamports_max}")
+            asked, most = (
+                format_amount(n, SOL.decimals) for n in (fee, self._policy.fee_lamports_max)
+            )
+            refuse(f"fee and tip are {asked} SOL, more than {most}")
         self._spending.fee_lamports = fee
         return self._spending
 
@@ -241,7 +246,8 @@ class _TransactionCheck:
         if amount > received:
             mint = self._mints.get(account)
             if mint is None and not (self._policy.permits_others and account != LOOKED_UP):
-                refuse(f"it sells from {account}, for which there is no limit")
+                sold = name_account(self._wallet, account)
+                refuse(f"it sells {sold}, for which there is no limit")
             self._sell(mint, amount - received)
 
     def _sell(self, mint: Pubkey | None, amount: int) -> None:
@@ -250,7 +256,8 @@ class _TransactionCheck:
         if mint is not None and mint in self._policy.day_limits:
             self._spending.sold[mint] = self._spending.sold.get(mint, 0) + amount
         elif not self._policy.permits_others:
-            refuse(f"it sells {mint}, for which there is no limit")
+            sold = "an unknown token" if mint is None else name_token(mint)
+            refuse(f"it sells {sold}, for which there is no limit")
 
 
 def _permit_memo(call: Call) -> None:

@@ -8,10 +8,12 @@ from backend.domain.groups.children import build_children
 from backend.domain.lifecycle import TRANSITIONS, Cause, Status, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
+from backend.store.leases.outage_waits import OutageWaited
 from backend.store.transitions import IntermediateStep, Transition
 
 WAIT_S = 50
 """The backoff of a step that has one."""
+WAIT = OutageWaited(WAIT_S, "node_unavailable")
 SIGNED_TRANSACTION = SignedTransaction("signature", b"bytes", 7)
 _CAUSES_OF_OTHERS = frozenset(
     {Cause.CLAIMED, Cause.AMENDED, Cause.SLICED, Cause.SLICES_FILLED, Cause.SLICES_ENDED}

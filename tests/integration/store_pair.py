@@ -19,12 +19,13 @@ from backend.domain.tokens import TokenRegistry
 from backend.engine.api_services import now
 from backend.store.groups.confirmations import changes_others
 from backend.store.journal import LeasePolicy
+from backend.store.leases.outage_waits import OutageWaited
 from backend.store.transitions import LeaseLost, Transition, to_columns
 from backend.store.waiting.waiting_orders import MetTrigger
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired
 from backend.store.withdrawals.expiries import ROWS_MAX
-from tests.integration.drawn_transitions import WAIT_S, build_claim, draw_transition
+from tests.integration.drawn_transitions import WAIT, WAIT_S, build_claim, draw_transition
 from tests.integration.stores import BRACKET, LIMIT_TERMS, ORDER_TERMS, Store, new_order
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import LeaseKey
@@ -155,8 +156,8 @@ class StorePair:
         expected = self.model.renew(self.now, _to_lease_keys(orders), LEASE_S, waits)
         assert await self.store.leases.renew(orders, waits) == set(expected)
 
-    def draw_waits(self, orders: Sequence[LeasedOrder]) -> dict[UUID, float]:
-        return {order.id: WAIT_S for order in orders if self.random.random() < 0.3}
+    def draw_waits(self, orders: Sequence[LeasedOrder]) -> dict[UUID, OutageWaited]:
+        return {order.id: WAIT for order in orders if self.random.random() < 0.3}
 
     async def release(self) -> None:
         orders = self.sample(self.known_orders, 2)

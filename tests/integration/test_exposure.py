@@ -119,19 +119,21 @@ async def test_a_worker_is_ready_once_it_has_started_and_while_its_loop_answers(
     listeners = open_listeners("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}/readyz"
 
-    def load() -> int:
+    def load() -> tuple[int, str]:
         try:
             with urlopen(url) as response:
-                return int(response.status)
+                return int(response.status), response.read().decode()
         except HTTPError as error:
-            return error.code
+            return error.code, error.read().decode()
 
     readiness = Readiness()
     with serve_metrics(listeners, build_access(Settings.load()).find_refusal, readiness):
-        assert await asyncio.to_thread(load) == 503
+        assert await asyncio.to_thread(load) == (503, "not ready\n")
         readiness.start()
-        assert await asyncio.to_thread(load) == 200
-        assert load() == 503  # asked by the loop itself, which waits for the response
+        assert await asyncio.to_thread(load) == (200, "ready\n")
+        readiness.tell("orders wait for the signer")
+        assert await asyncio.to_thread(load) == (200, "ready\norders wait for the signer\n")
+        assert load()[0] == 503  # asked by the loop itself, which waits for the response
 
 
 def test_metrics_that_ask_for_a_key_need_keys() -> None:

@@ -17,6 +17,7 @@ from backend.domain.orders import SignedTransaction
 from backend.domain.quotes import Dex
 from backend.store.journal import LEASE_MAX
 from backend.store.leases.lease_store import _CLAIM_WAITING, _FIND_OVERDUE_OWNERS
+from backend.store.leases.outage_waits import OutageWaited
 from backend.store.transitions import Transition
 from tests.integration.stores import (
     EXPIRED_LEASES,
@@ -130,7 +131,9 @@ async def test_a_wait_from_before_the_clock_was_set_back_begins_anew(database_ur
         reclaimed = await store.leases.claim(order.id)
         assert reclaimed is not None
         assert reclaimed.waited_s == 0
-        assert await store.leases.renew([reclaimed], {order.id: 5.0}) == {order.id}
+        assert await store.leases.renew([reclaimed], {order.id: OutageWaited(5, "away")}) == {
+            order.id
+        }
         again = await store.leases.claim(order.id)
         assert again is not None
         assert 5 <= again.waited_s < 60

@@ -53,6 +53,7 @@ LATER = [
     "0035_order_limits",
     "0036_journal_origin",
     "0037_open_order_bounds",
+    "0038_order_outages",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError
@@ -77,6 +78,7 @@ _ADDED = [
     *("slices_placed", "next_slice_at", "slices_cancelling"),
     *("route_constraints", "wallet", "reserved_lamports", "fees", "costs_unknown"),
     *("priority_fee_lamports", "tip_lamports", "rent_lamports", "counted_value", "counted_day"),
+    "outage_code",
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"

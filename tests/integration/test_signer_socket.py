@@ -162,7 +162,9 @@ async def test_a_day_permits_what_its_limit_says_and_no_more(folder: Path) -> No
     async with run_server(folder) as path, open_client(path) as client:
         await client.sign(OWNER, large)
         other = compile_payload(build_route(CPMM, amount=30 * SOL_UNIT + 1))
-        with pytest.raises(Rejected, match="20000000000 are left") as refused:
+        with pytest.raises(
+            Rejected, match="permits 50 SOL a day, of which 20 are left: not 30"
+        ) as refused:
             await client.sign(OWNER, other)
         assert refused.value.code == "signer_day_limit"
         await client.sign(OWNER, compile_payload(build_route(CPMM, amount=20 * SOL_UNIT)))

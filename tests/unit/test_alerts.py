@@ -49,6 +49,7 @@ HEALTHY = {
     'rpc_calls_total{outcome="ok"}': "0+1000x60",
     'rpc_calls_total{outcome="Transient"}': "0+5x60",
     'rpc_node_used{node="a"}': "1x60",
+    'signer_available{socket="s"}': "1x60",
     'wallet_sol{wallet="w"}': "2x60",
     "wallet_reserve_sol": "0.01x60",
 }
@@ -72,6 +73,7 @@ BROKEN: dict[str, dict[str, str | None]] = {
     "FeedLags": {"feed_lag_seconds": "0.2x30 31+60x30"},
     "NodeFails": {'rpc_calls_total{outcome="Transient"}': "0+400x60"},
     "NodeLeftOut": {'rpc_node_used{node="b"}': "1x20 0x40"},
+    "SignerAway": {'signer_available{socket="s"}': "1x30 0x30"},
     "WalletBelowReserve": {'wallet_sol{wallet="w"}': "2x30 0.015x30"},
     "BalanceDiffers": {'wallet_balance_differences_total{token="SOL"}': "_x35 1x20"},
     "BreakerFired": {'breakers_fired_total{reason="loss"}': "_x35 1x20"},

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from backend.domain.errors import Rejected
-from backend.signer.day_count import DAY_S, LAMPORTS, CountFileError, DayCount
+from backend.signer.amounts import LAMPORTS
+from backend.signer.day_count import DAY_S, CountFileError, DayCount
 from backend.signer.policy import Spending
 from backend.venues.spl import TOKEN_2022_ACCOUNT_RENT_MAX
 from tests.pools import SOL, USDC
@@ -49,7 +50,9 @@ def test_a_limit_is_reached_exactly_and_for_each_wallet(tmp_path: Path) -> None:
         assert refused.value.code == "signer_day_limit"
     count.add("b", spend(1_000))
     count.add("a", spend(0, fee=FEES - 50_000))
-    with pytest.raises(Rejected, match=LAMPORTS):
+    with pytest.raises(
+        Rejected, match=r"1 SOL for fees, .* of which 0 are left: not 0\.000000001$"
+    ):
         count.add("a", spend(0, fee=1))
     assert (read_spent(count), read_spent(count, wallet="b")) == (1_000, 1_000)
     count.close()

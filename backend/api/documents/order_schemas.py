@@ -122,6 +122,11 @@ ORDER: Final[Schema] = {
         "description": "The code of its last event if it was cancelled, else null.",
     },
     "nextAttemptAt": nullable_schema(TIME),
+    "outage": {
+        **object_schema({"code": CODE, "since": TIME}),
+        "description": "What an order that waits for the end of an outage waits for, such as"
+        " `signer_unavailable`, and since when; nothing is signed before.",
+    },
     "createdAt": TIME,
     "updatedAt": TIME,
     "steps": {

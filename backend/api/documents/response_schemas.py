@@ -119,7 +119,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Bracket": BRACKET,
     "Order": object_schema(
-        ORDER, optional=("steps", *MARKET, *SLICES_FIELDS, *GUARDS, *CONSTRAINTS, *FEES)
+        ORDER, optional=("steps", "outage", *MARKET, *SLICES_FIELDS, *GUARDS, *CONSTRAINTS, *FEES)
     ),
     "OrderList": object_schema(
         {

@@ -82,7 +82,8 @@ def _encode_listed(
 def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
     """An order as a JSON object; every key is present, ``null`` for unknown values.
 
-    Only a TWAP order has those of its slices, and what is asked of a route is there where it is.
+    Only a TWAP order has those of its slices, and what is asked of a route, and the outage that it
+    waits out, are there where they are.
     """
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
@@ -118,11 +119,20 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "lastError": record.last_error,
         "mayLandUntil": record.last_valid_height if record.status is Status.SUBMITTED else None,
         "cancelReason": record.cancel_reason,
-        "nextAttemptAt": _format_optional_time(record.next_attempt_at),
+        **_show_waiting(record),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
         **_show_slices(record, token_in, token_out),
     }
+
+
+def _show_waiting(record: OrderRecord) -> dict[str, object]:
+    """When it is tried again, and what is away since when if it waits for the end of an outage."""
+    shown: dict[str, object] = {"nextAttemptAt": _format_optional_time(record.next_attempt_at)}
+    code, since = record.outage_code, record.waiting_since
+    if code is not None and since is not None and not record.status.is_final:
+        shown["outage"] = {"code": code, "since": format_time(since)}
+    return shown
 
 
 def _show_costs(record: OrderRecord) -> Mapping[str, int | bool | None]:

@@ -7,10 +7,8 @@ from typing import Any
 
 from backend.chain.signing.signer_client import SignerClient
 from backend.config import Settings
-from backend.domain.amounts import format_amount
-from backend.domain.errors import InvalidInput, Unavailable
-from backend.domain.tokens import SOL, TokenRegistry
-from backend.signer.day_count import LAMPORTS
+from backend.domain.errors import Unavailable
+from backend.signer.amounts import find_unit
 
 SIGNER_AWAY = "the signer is not available"
 """How the finding begins of a signer that does not answer."""
@@ -36,17 +34,7 @@ async def describe_signer(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _describe_item(item: str, counted: Mapping[str, Any]) -> str:
-    spent, limit = int(counted["spent"]), int(counted["limit"])
-    if item == LAMPORTS:
-        name, decimals = "SOL for fees, tips and rent", SOL.decimals
-    else:
-        name, decimals = _find_name(item)
-    return f"{format_amount(spent, decimals)} of {format_amount(limit, decimals)} {name}"
-
-
-def _find_name(mint: str) -> tuple[str, int]:
-    try:
-        token = TokenRegistry().find(mint, "mint")
-    except InvalidInput:
-        return mint, 0
-    return token.symbol, token.decimals
+    unit = find_unit(item)
+    return (
+        f"{unit.format(int(counted['spent']))} of {unit.format(int(counted['limit']))} {unit.name}"
+    )

@@ -16,9 +16,12 @@ from backend.chain.wire import SIMULATED_GENESIS_HASH
 from backend.config import ConfigurationError, Settings
 from backend.config.secret_files import read_secret_file
 from backend.domain.errors import Transient
+from backend.engine.api_services import now
 from backend.engine.nodes.cluster import identify_cluster
 from backend.engine.shared_services import SharedServices
+from backend.engine.wallets.signer_watch import Tell, watch_signer
 from backend.runtime import observe_node
+from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
 from backend.store.wallets.addresses import tell_wallets
 
@@ -35,10 +38,11 @@ class OpenedWallets(NamedTuple):
 
 @asynccontextmanager
 async def open_wallets(
-    settings: Settings, shared: SharedServices, stop: asyncio.Event
+    settings: Settings, shared: SharedServices, stop: asyncio.Event, tell: Tell
 ) -> AsyncIterator[OpenedWallets]:
     """Open the wallets to sign with, whose addresses other processes get to know.
 
+    ``tell`` is called while their signer is away, if they have one, and when it is back.
     Raises ``ConfigurationError`` and ``Rejected`` for what is wrong with them.
     """
     async with _open_signer(settings) as client:
@@ -53,9 +57,13 @@ async def open_wallets(
         addresses = [str(wallet.address) for wallet in opened.wallets]
         if len(set(addresses)) < len(addresses):
             raise ConfigurationError("ORDER_ENGINE_WALLET_FILES holds the same wallet twice")
-        tell = partial(tell_wallets, shared.pool, addresses)
-        await wait_for_server("PostgreSQL", tell, away=(Transient,), stop=stop)
-        yield opened
+        publish = partial(tell_wallets, shared.pool, addresses)
+        await wait_for_server("PostgreSQL", publish, away=(Transient,), stop=stop)
+        if client is None:
+            yield opened
+        else:
+            async with run_in_background(partial(watch_signer, client, tell, now)):
+                yield opened
 
 
 async def select_wallets(

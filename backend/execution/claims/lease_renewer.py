@@ -19,6 +19,7 @@ from backend.runtime import observe, observe_database
 from backend.runtime.background import shield
 from backend.store.errors import DATABASE_ERRORS, report_unavailable
 from backend.store.leases import LeaseStore
+from backend.store.leases.outage_waits import OutageWaited
 from backend.store.transitions import LeaseLost
 
 RENEWALS_PER_LEASE = 3
@@ -28,8 +29,9 @@ RETRY_S = 0.1
 
 @dataclass(slots=True, eq=False)
 class HeldLease:
-    """The lease of one execution. ``waiting_since`` is when it met an outage, by the loop's clock:
-    a renewal stores it, so that the next worker does not begin to wait anew.
+    """The lease of one execution. ``waiting_since`` is when it met an outage, by the loop's clock,
+    and ``outage_code`` what is away: a renewal stores both, so that the next worker does not begin
+    to wait anew, and clients see it.
     """
 
     order: LeasedOrder
@@ -37,6 +39,7 @@ class HeldLease:
     renewed_at: float
     is_lost: bool = False
     waiting_since: float | None = None
+    outage_code: str = ""
 
     def cancel_lost(self) -> None:
         """Mark the lease as lost, and cancel the execution."""
@@ -210,10 +213,10 @@ class LeaseRenewer:
         return None
 
 
-def _measure_waits(leases: Sequence[HeldLease], now: float) -> dict[UUID, float]:
-    """How long each order has waited for the end of an outage, in seconds."""
+def _measure_waits(leases: Sequence[HeldLease], now: float) -> dict[UUID, OutageWaited]:
+    """How long each order has waited for the end of an outage."""
     return {
-        lease.order.id: now - lease.waiting_since
+        lease.order.id: OutageWaited(now - lease.waiting_since, lease.outage_code)
         for lease in leases
         if lease.waiting_since is not None
     }

@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from types import MappingProxyType
-from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -30,9 +28,9 @@ from backend.store.group_commit import group_commits
 from backend.store.journal import LeasePolicy
 from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_leased_order
+from backend.store.leases.outage_waits import NO_WAITS, OutageWaited
 from backend.store.trading.held_orders import IS_HELD, release_held
 
-NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
 _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 
 # Written as what excludes an order: PostgreSQL takes a range for rare before it knows the data, and
@@ -100,11 +98,13 @@ WITH free AS (
 # The limit and "IS NOT FALSE" for the reasons given in the journal.
 _RENEW = """ -- renew
 WITH held AS (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::text[])
+        AS i(id, epoch, waited_s, outage)
     LIMIT cardinality($1::uuid[])
 ), renewed AS (
     UPDATE orders o SET
-        lease_until = now() + $4::interval,
+        lease_until = now() + $5::interval,
+        outage_code = coalesce(held.outage, o.outage_code),
         waiting_since = coalesce(
             CASE WHEN o.waiting_since <= now() THEN o.waiting_since END,
             now() - make_interval(secs => held.waited_s)
@@ -120,12 +120,14 @@ _RELEASE = """ -- release
 UPDATE orders o SET
     lease_until = NULL,
     kick_at = now(),
+    outage_code = coalesce(i.outage, o.outage_code),
     waiting_since = coalesce(
         CASE WHEN o.waiting_since <= now() THEN o.waiting_since END,
         now() - make_interval(secs => i.waited_s)
     )
 FROM (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[], $4::text[])
+        AS i(id, epoch, waited_s, outage)
     LIMIT cardinality($1::uuid[])
 ) i
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
@@ -198,13 +200,13 @@ class LeaseStore:
         return [claimed.pop(order_id, None) for order_id in ids]
 
     async def renew(
-        self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, float] = NO_WAITS
+        self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, OutageWaited] = NO_WAITS
     ) -> set[UUID]:
         """Extend the leases of orders, and return the ids of those that no other worker claimed.
 
         Among them are orders that have just ended, or wait for their next attempt, by a transition
         of this worker that was stored and of which it has not heard yet.
-        ``waits`` are the seconds for which orders have waited for the end of an outage.
+        ``waits`` are those of orders that wait for the end of an outage.
         """
         rows = await fetch_repeating(
             self._pool, _RENEW, *_to_columns(orders, waits), self._policy.duration
@@ -212,7 +214,7 @@ class LeaseStore:
         return {row["id"] for row in rows}
 
     async def release(
-        self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, float] = NO_WAITS
+        self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, OutageWaited] = NO_WAITS
     ) -> None:
         """Release the leases of orders, so that another worker can claim them at once."""
         await fetch_repeating(self._pool, _RELEASE, *_to_columns(orders, waits))
@@ -279,7 +281,10 @@ class LeaseStore:
 
 
 def _to_columns(
-    orders: Sequence[LeasedOrder], waits: Mapping[UUID, float]
-) -> tuple[list[UUID], list[int], list[float | None]]:
+    orders: Sequence[LeasedOrder], waits: Mapping[UUID, OutageWaited]
+) -> tuple[list[UUID], list[int], list[float | None], list[str | None]]:
     ids = [order.id for order in orders]
-    return ids, [order.epoch for order in orders], [waits.get(order_id) for order_id in ids]
+    found = [waits.get(order_id) for order_id in ids]
+    seconds = [None if each is None else each.seconds for each in found]
+    codes = [None if each is None else each.code for each in found]
+    return ids, [order.epoch for order in orders], seconds, codes

@@ -20,8 +20,7 @@ whoever polls begins the next list there. It takes that every statement that set
 ``updated_at`` or ``closed_at`` takes ``clock_timestamp()``, once for all of its rows, and not
 ``now()``, which was before it locked the table.
 
-An order that an older version of the engine has closed is not marked with what it closed as. It is
-found by its own columns.
+What an older version has closed is not marked with what it closed as: its columns tell.
 """
 
 # ruff: noqa: S608 - every part of the SQL is a constant of this file; all values are arguments
@@ -43,7 +42,8 @@ min_amount_out::text, slippage_bps, max_price_impact_bps, time_in_force, expires
 seq, attempts, dex, route, tx_hash, amount_out::text, executed_price::text, network_fee_lamports,
 priority_fee_lamports, tip_lamports, rent_lamports, costs_unknown, last_error, last_valid_height,
 cancel_reason, next_attempt_at, created_at, updated_at, condition, is_triggered, high_water,
-high_water_slot, parent_id, oco_group, bracket, route_constraints, wallet, fees
+high_water_slot, parent_id, oco_group, bracket, route_constraints, wallet, fees,
+outage_code, waiting_since
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
 

@@ -17,6 +17,7 @@ import asyncpg
 from backend.store import journal, late_amounts
 from backend.store.database import DatabasePool
 from backend.store.leases import lease_store
+from backend.store.leases.outage_waits import OutageWaited
 from backend.store.trading import held_orders
 from backend.store.withdrawals import expired_submissions, expiries
 from tests.simulation.model.database import DatabaseModel
@@ -240,9 +241,10 @@ def _parse_keys(columns: StatementArgs) -> list[LeaseKey]:
     return [LeaseKey(*values) for values in zip(*columns, strict=True)]
 
 
-def _parse_waits(columns: StatementArgs) -> dict[UUID, float]:
-    ids, _, waits = columns
-    return {each: wait for each, wait in zip(ids, waits, strict=True) if wait is not None}
+def _parse_waits(columns: StatementArgs) -> dict[UUID, OutageWaited]:
+    ids, _, *waits = columns
+    found = zip(ids, *waits, strict=True)
+    return {each: OutageWaited(wait, code) for each, wait, code in found if wait is not None}
 
 
 def _run_take_due(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:

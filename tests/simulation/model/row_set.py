@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
-from backend.store.leases.lease_store import NO_WAITS
+from backend.store.leases.outage_waits import NO_WAITS, OutageWaited
 from backend.store.withdrawals.cancellations import CancelReason
 from tests.simulation.model.rows import LeaseKey, OrderRow
 
@@ -67,7 +67,7 @@ class RowSet:
         now: float,
         keys: Sequence[LeaseKey],
         lease_s: float,
-        waits: Mapping[UUID, float] = NO_WAITS,
+        waits: Mapping[UUID, OutageWaited] = NO_WAITS,
     ) -> list[UUID]:
         """``_RENEW``: returns the orders that no other worker has claimed."""
         held = []
@@ -81,7 +81,7 @@ class RowSet:
         return held
 
     def release(
-        self, now: float, keys: Sequence[LeaseKey], waits: Mapping[UUID, float] = NO_WAITS
+        self, now: float, keys: Sequence[LeaseKey], waits: Mapping[UUID, OutageWaited] = NO_WAITS
     ) -> None:
         """``_RELEASE``."""
         for key in keys:

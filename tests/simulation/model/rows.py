@@ -23,6 +23,7 @@ from backend.domain.orders import (
 from backend.domain.quotes import Dex
 from backend.domain.terms_text import format_terms_text
 from backend.store.groups.bracket_rows import encode_bracket
+from backend.store.leases.outage_waits import OutageWaited
 from backend.store.waiting.condition_rows import encode_condition
 
 EVENT_COLUMNS: Final[dict[str, Any]] = {
@@ -179,10 +180,10 @@ class OrderRow:
         """How long its attempt has waited for the end of an outage."""
         return 0.0 if self.waiting_since is None else max(now - self.waiting_since, 0)
 
-    def keep_wait(self, now: float, waits: Mapping[UUID, float]) -> None:
+    def keep_wait(self, now: float, waits: Mapping[UUID, OutageWaited]) -> None:
         """Store since when it waits, unless that is stored already and has passed."""
         if self.waiting_since is None or self.waiting_since > now:
-            self.waiting_since = now - waits[self.id] if self.id in waits else None
+            self.waiting_since = now - waits[self.id].seconds if self.id in waits else None
 
     def is_free(self, now: float, ahead_s: float) -> bool:
         """Whether it has no lease, or an expired one, or one too far ahead."""
