@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from backend.runtime.order_traces import format_traceparent, is_traced
-from tests.e2e.up import START_TIMEOUT_S, run_up
+from tests.e2e.up import START_TIMEOUT_S, RunningUp, run_up
 
 CALLER_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STATUSES = {"pending", "routing", "building", "submitted"}
@@ -36,6 +36,8 @@ class Collector:
 
     def __init__(self) -> None:
         self.spans: list[ReceivedSpan] = []
+        self.told: dict[str, str | None] = {}
+        """The trace that webhooks name, by order."""
         self._received = asyncio.Condition()
 
     async def take(self, request: web.Request) -> web.Response:
@@ -53,6 +55,19 @@ class Collector:
         body = ExportTraceServiceResponse().SerializeToString()
         return web.Response(body=body, content_type="application/x-protobuf")
 
+    async def take_webhook(self, request: web.Request) -> web.Response:
+        event = (await request.json())["data"]
+        async with self._received:
+            self.told[event["orderId"]] = request.headers.get("traceparent")
+            self._received.notify_all()
+        return web.Response()
+
+    async def wait_told(self, order_id: UUID) -> str | None:
+        """The trace that the webhooks of an order name, once there is one."""
+        async with asyncio.timeout(START_TIMEOUT_S), self._received:
+            await self._received.wait_for(lambda: str(order_id) in self.told)
+            return self.told[str(order_id)]
+
     async def wait_for_trace(self, order_id: UUID, names: set[str]) -> dict[str, ReceivedSpan]:
         """The spans of an order by their names, once these are all there."""
 
@@ -69,24 +84,39 @@ class Collector:
 async def run_collector() -> AsyncIterator[tuple[Collector, str]]:
     collector, app = Collector(), web.Application()
     app.router.add_post("/v1/traces", collector.take)
+    app.router.add_post("/webhook", collector.take_webhook)
     runner = web.AppRunner(app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         port = runner.addresses[0][1]
-        yield collector, f"http://127.0.0.1:{port}/v1/traces"
+        yield collector, f"http://127.0.0.1:{port}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def run_traced(data_dir: Path) -> AsyncIterator[tuple[Collector, RunningUp]]:
+    """An engine that sends its traces and its webhooks to a collector."""
+    async with AsyncExitStack() as stack:
+        collector, url = await stack.enter_async_context(run_collector())
+        settings = {
+            "ORDER_ENGINE_OTLP_URL": f"{url}/v1/traces",
+            "ORDER_ENGINE_WEBHOOK_NETWORKS": "127.0.0.0/8",
+            "ORDER_ENGINE_WEBHOOK_HTTP": "true",
+        }
+        running = run_up(data_dir, "--profile", "instant", **settings)
+        up = await stack.enter_async_context(running)
+        async with up.http.post("/api/webhooks", json={"url": f"{url}/webhook"}) as response:
+            assert response.status == 201
+        yield collector, up
 
 
 async def test_an_order_has_one_trace_from_its_request_to_its_end(data_dir: Path) -> None:
     body = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 10}
     caller = {"traceparent": f"00-{CALLER_TRACE}-00f067aa0ba902b7-01"}
-    async with (
-        run_collector() as (collector, url),
-        run_up(data_dir, "--profile", "instant", ORDER_ENGINE_OTLP_URL=url) as up,
-    ):
+    async with run_traced(data_dir) as (collector, up):
         async with up.http.post("/api/orders/execute", json=body, headers=caller) as response:
             order_id = UUID((await response.json())["orderId"])
         orders = {"orders": [body, body]}
@@ -97,7 +127,9 @@ async def test_an_order_has_one_trace_from_its_request_to_its_end(data_dir: Path
         assert root.process == "order-engine-api"
         assert not root.span.parent_span_id
         assert [link.trace_id.hex() for link in root.span.links] == [CALLER_TRACE]
-        _, _, span_id, _ = format_traceparent(order_id).split("-")
+        traceparent = format_traceparent(order_id)
+        assert await collector.wait_told(order_id) == traceparent
+        _, _, span_id, _ = traceparent.split("-")
         assert root.span.span_id.hex() == span_id
         for process, span in trace.values():
             assert process == "order-engine-worker"

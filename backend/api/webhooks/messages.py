@@ -14,6 +14,8 @@ from backend.api.wire.json import encode, encode_event
 from backend.domain.orders import OrderEvent
 from backend.domain.times import format_time
 from backend.domain.webhooks.webhook import SigningSecrets, format_message_id, get_event_type
+from backend.runtime import order_traces
+from backend.runtime.order_traces import TRACEPARENT
 
 BODY_BYTES_MAX: Final = 65_536
 """Most bytes of a message: of an event that takes more, what is beyond its envelope is left out."""
@@ -25,6 +27,8 @@ class Message(NamedTuple):
 
     id: str
     body: str
+    traceparent: str | None = None
+    """Names the trace of its order to the receiver."""
 
 
 def format_secret(secret: bytes) -> str:
@@ -43,7 +47,8 @@ def build_message(event: OrderEvent) -> Message:
 def _build(event: OrderEvent) -> Message:
     kind, at, data = get_event_type(event.status), format_time(event.at), encode_event(event)
     body = f'{{"type":"{kind}","timestamp":"{at}","data":{data}}}'
-    return Message(format_message_id(event.order_id, event.seq), body)
+    traceparent = order_traces.find_traceparent(event.order_id)
+    return Message(format_message_id(event.order_id, event.seq), body, traceparent)
 
 
 def build_test_message(id_: str, kind: str, at: datetime) -> Message:
@@ -59,6 +64,7 @@ def sign_message(message: Message, secrets: SigningSecrets, at: datetime) -> dic
         Signer(each).sign(message.id, at, message.body) for each in valid if each is not None
     ]
     return {
+        **({TRACEPARENT: message.traceparent} if message.traceparent else {}),
         "Content-Type": JSON_CONTENT_TYPE,
         "Webhook-Id": message.id,
         "Webhook-Timestamp": str(int(at.timestamp())),

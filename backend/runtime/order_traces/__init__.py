@@ -36,6 +36,10 @@ def _ignore_status(order_id: UUID, seq: int, status: str, next_status: str, seco
     """Do nothing: no order is traced."""
 
 
+def _find_none(order_id: UUID) -> str | None:
+    """Find none: no order is traced."""
+
+
 def _ignore_stop() -> None:
     """Do nothing: no order is traced."""
 
@@ -47,6 +51,8 @@ status_left: Callable[[UUID, int, str, str, float], Exemplar | None] = _ignore_s
 
 Returns the exemplar for the time in the status, if the order is traced.
 """
+find_traceparent: Callable[[UUID], str | None] = _find_none
+"""The W3C ``traceparent`` of an order's trace, for whom it is told to; ``None``: it has none."""
 stop_order_traces: Callable[[], None] = _ignore_stop
 """Send the spans that wait, for at most two seconds: this process ends."""
 
@@ -56,7 +62,7 @@ def start_order_traces(process: str, url: str, share: float) -> None:
 
     ``share`` of all orders are traced. Raises ``TracesUnavailable``.
     """
-    global order_accepted, status_left, stop_order_traces
+    global order_accepted, status_left, find_traceparent, stop_order_traces
     if not url:
         return
     try:
@@ -67,8 +73,8 @@ def start_order_traces(process: str, url: str, share: float) -> None:
             " project with its extra `otel`), or do not ask for traces"
         ) from None
     spans = OrderSpans(process, url, share)
-    recorders = spans.record_acceptance, spans.record_status, spans.stop
-    order_accepted, status_left, stop_order_traces = recorders
+    order_accepted, status_left = spans.record_acceptance, spans.record_status
+    find_traceparent, stop_order_traces = spans.find_traceparent, spans.stop
 
 
 def is_traced(order_id: UUID, share: float) -> bool:

@@ -32,6 +32,7 @@ from backend.runtime.order_traces import (
     TRACEPARENT,
     Exemplar,
     compute_root_span_id,
+    format_traceparent,
     is_traced,
 )
 from backend.runtime.order_traces.address_filter import hide_address
@@ -104,6 +105,10 @@ class OrderSpans:
         finally:
             self._ids.order_id = None
         span.end()
+
+    def find_traceparent(self, order_id: UUID) -> str | None:
+        """The W3C ``traceparent`` of an order, if it is traced."""
+        return format_traceparent(order_id) if is_traced(order_id, self._share) else None
 
     def record_status(
         self, order_id: UUID, seq: int, status: str, next_status: str, seconds: float
