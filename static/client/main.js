@@ -30,6 +30,7 @@ import { PositionView } from "./view/desk/position_view.js";
 import { listShortcuts } from "./view/desk/desk_keys.js";
 import { QualityView } from "./view/desk/quality_view.js";
 import { Shortcuts } from "./view/desk/shortcuts.js";
+import { stackTables } from "./view/desk/stacked_tables.js";
 import { formatCount, setText } from "./view/format.js";
 import { KeyDialog } from "./view/key_dialog.js";
 import { OrderDetail } from "./view/order_detail.js";
@@ -283,7 +284,7 @@ document.addEventListener("click", (event) => {
   showLocation();
 });
 
-byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
+byId("form-card").open = matchMedia("(min-width: 80rem)").matches;
 showLocation();
 new StoppedFeed(client, ({ stopped = [], open }) => {
   setText(byId("stopped"), stopped.join(" · "));
@@ -292,4 +293,5 @@ new StoppedFeed(client, ({ stopped = [], open }) => {
 distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
 account.run(() => !isDisconnected);
 new FillExport(byId("fill-export"), client);
+stackTables(document.querySelectorAll(".desk-view table"));
 feed.run();

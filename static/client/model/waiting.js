@@ -39,9 +39,10 @@ export function readGuards(terms) {
   return asked.map((name) => [name, terms[name]]);
 }
 
-/** `4.8 %`, which is how far the market is from it, or `met`. */
+/** `4.8 %`, which is how far the market is from it, `>999 %`, or `met`. */
 export function formatDistance(bps) {
   if (bps <= 0) return "met";
+  if (bps >= 99_950) return ">999 %";
   return `${(bps / 100).toFixed(bps < 1_000 ? 1 : 0)} %`;
 }
 

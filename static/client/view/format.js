@@ -10,14 +10,16 @@ export function formatDuration(ms) {
   return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** The same for a narrow cell: `843 ms`, `2.41 s`, `3m 5s`, `54m`, `3h 12m`, `4d 5h`. */
+/** The same for a narrow cell: `843 ms`, `2.41 s`, `3m 5s`, `54m`, `3h 12m`, `4d 5h`, `199d`. */
 export function formatShortDuration(ms) {
   if (ms < 60_000) return formatDuration(ms);
   const seconds = Math.round(ms / 1_000);
   const minutes = Math.floor(seconds / 60);
   if (minutes < 100) return minutes < 10 ? `${minutes}m ${seconds % 60}s` : `${minutes}m`;
   const hours = Math.floor(minutes / 60);
-  return hours < 100 ? `${hours}h ${minutes % 60}m` : `${Math.floor(hours / 24)}d ${hours % 24}h`;
+  if (hours < 100) return `${hours}h ${minutes % 60}m`;
+  const days = Math.floor(hours / 24);
+  return days < 100 ? `${days}d ${hours % 24}h` : `${formatCount(days)}d`;
 }
 
 /** `1,942`. */

@@ -139,10 +139,11 @@ function createRow({ id, ids }) {
   const link = linkTo(ids, id.slice(-8));
   const parts = ["confirmed", "failed", "withdrawn"].map((name) => createElement("span", { class: `part ${name}` }));
   const bar = createElement("span", { class: "progress", "aria-hidden": "true" }, ...parts);
-  const progress = createElement("span");
+  const [progress, withdrawn] = [0, 1].map(() => createElement("span"));
   const names = ["total", "confirmed", "open", "took"];
   const numbers = Object.fromEntries(names.map((name) => [name, createElement("td", { class: "number" })]));
-  const [sent, pairs, reasons] = [0, 1, 2].map(() => createElement("td"));
+  const [sent, pairs] = [0, 1].map(() => createElement("td"));
+  const reasons = createElement("td", { class: "words" });
   const cancel = createElement("button", { type: "button", "data-action": "cancel" }, "Cancel open");
   const again = createElement("button", { type: "button", "data-action": "again" }, "Send again");
   const tr = createElement(
@@ -150,11 +151,11 @@ function createRow({ id, ids }) {
     { "data-batch": id },
     createElement("th", { scope: "row" }, link),
     sent, pairs, numbers.total,
-    createElement("td", {}, bar, " ", progress),
+    createElement("td", {}, createElement("span", { class: "together" }, bar, " ", progress), withdrawn),
     numbers.confirmed, numbers.open, numbers.took, reasons,
     createElement("td", { class: "actions" }, cancel, " ", again),
   );
-  return { tr, parts, progress, numbers, sent, pairs, reasons, cancel, again };
+  return { tr, parts, progress, withdrawn, numbers, sent, pairs, reasons, cancel, again };
 }
 
 function fillRow(row, batch, nowMs) {
@@ -168,8 +169,8 @@ function fillRow(row, batch, nowMs) {
   [confirmed, failed, withdrawn].forEach((number, index) => {
     row.parts[index].style.width = `${(100 * number) / total}%`;
   });
-  const cancelled = withdrawn === 0 ? "" : `, ${formatCount(withdrawn)} withdrawn`;
-  setText(row.progress, `${Math.floor((100 * ended) / total)} %${cancelled}`);
+  setText(row.progress, `${Math.floor((100 * ended) / total)} %`);
+  setText(row.withdrawn, withdrawn === 0 ? "" : `, ${formatCount(withdrawn)} withdrawn`);
   const date = new Date(sentMs);
   const isToday = date.toDateString() === new Date(nowMs).toDateString();
   setText(row.sent, `${isToday ? "" : `${date.toLocaleDateString("en-CA")} `}${date.toLocaleTimeString("en-GB")}`);

@@ -26,7 +26,7 @@ export const TYPE_WORDS = { takeProfit: "take-profit", stopLimit: "stop-limit", 
  * `changesWithTime`: the text of an order that has not ended depends on the present time.
  * `label`: words above the text where the page is too narrow for the column of types;
  * `narrowLabel`: those on a phone, where there is no column of exchanges.
- * `hint`: what is shown of a cell while the pointer rests on it.
+ * `hint`: what is shown of a cell while the pointer rests on it: all of a text that may be cut.
  */
 export const COLUMNS = [
   {
@@ -46,6 +46,7 @@ export const COLUMNS = [
     key: "pair",
     title: "Pair",
     text: (order) => order.pair.name,
+    hint: ({ pair }) => `${pair.base}/${pair.quote}`,
     sort: (order) => order.pair.name,
   },
   {
@@ -65,6 +66,7 @@ export const COLUMNS = [
     title: "Amount",
     isNumber: true,
     text: describeAmount,
+    hint: ({ amountIn, tokenIn }) => `${amountIn} ${tokenIn}`,
     sort: (order) => Number(order.amountIn),
   },
   {
