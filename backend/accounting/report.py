@@ -65,7 +65,9 @@ class ReportRow:
     orders: Counter[str] = field(default_factory=Counter)
     """By their final status."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """The failed orders by the codes of their errors."""
+    """Orders without a fill by the codes of their errors, or why they were cancelled."""
+    failure_reasons: Counter[str] = field(default_factory=Counter)
+    """Of these, the failed orders."""
     fills: int = 0
     unknown_fills: int = 0
     unvalued_fills: int = 0
@@ -96,8 +98,9 @@ class ReportRow:
         self.orders[order.status] += 1
         self.unfilled_fee_lamports += order.network_fee_lamports or 0
         if order.reason is not None:
-            is_named = order.reason in self.reasons or len(self.reasons) < REASONS_MAX
-            self.reasons[order.reason if is_named else "other"] += 1
+            _count_reason(self.reasons, order.reason)
+            if order.status == "failed":
+                _count_reason(self.failure_reasons, order.reason)
 
     def add_fill(self, fill: FillRecord, reference: str, realized: int) -> None:
         """Add a fill, and what it realized."""
@@ -138,6 +141,11 @@ class ReportRow:
                 mine.update(theirs)
             else:
                 setattr(self, each.name, mine + theirs)
+
+
+def _count_reason(counts: Counter[str], reason: str) -> None:
+    is_named = reason in counts or len(counts) < REASONS_MAX
+    counts[reason if is_named else "other"] += 1
 
 
 class Report:

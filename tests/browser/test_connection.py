@@ -93,6 +93,7 @@ async def test_a_server_with_keys_asks_for_one(
     async with open_api(database_url, redis_url, api_keys=(f"me:{KEY}",)) as api:
         client = ClientPage(page, api.url)
         await page.goto(f"{api.url}/static/client.html")
+        await expect(client.element("preview")).to_contain_text("API key")
         await client.element("key").fill("wrong")
         await page.keyboard.press("Enter")
         await expect(client.element("key-message")).to_have_text("It does not take this key.")
@@ -100,6 +101,7 @@ async def test_a_server_with_keys_asks_for_one(
         await client.element("key").fill(KEY)
         await page.keyboard.press("Enter")
         await expect(client.badge).to_have_text("● live")
+        await expect(client.element("preview")).not_to_contain_text("API key")
         await client.place_orders(3, of="in")
         await expect(client.rows("pending")).to_have_count(3)
         await page.reload()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.client_page import ClientPage
+from tests.browser.desk import read_json
 from tests.e2e.up import RunningUp
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -18,11 +19,13 @@ FIND_CUT = """async () => {
   // A resized table is stacked, or not any more, with one of the next frames.
   for (let frame = 0; frame < 5; frame += 1) await new Promise(requestAnimationFrame);
   const isCut = (node) => node.scrollWidth > node.clientWidth + 1;
-  const name = (node) => `${node.localName}.${node.className} in ${node.closest("[id]").id}: ${node.textContent.trim()}`;
-  const shown = (selector) =>
-    [...document.querySelectorAll(selector)].filter((node) => node.checkVisibility() && node.clientWidth > 1);
+  const name = (node) =>
+    `${node.localName}.${node.className} in ${node.closest("[id]").id}: ${node.textContent.trim()}`;
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter(
+    (node) => node.checkVisibility() && node.clientWidth > 1 && !node.closest(".stacked thead"),
+  );
   const cells = shown(":is([data-views], #detail) :is(th, td, dd, figcaption span, button)");
-  const texts = cells.filter((node) => isCut(node) && !node.closest(".stacked thead") && node.title === "");
+  const texts = cells.filter((node) => isCut(node) && node.title === "");
   const places = shown("#scroller, .scroll, .wide, .beside > div, #detail").filter(isCut);
   return [...texts, ...places].map(name).slice(0, 5);
 }"""
@@ -30,9 +33,8 @@ SOL = {"tokenIn": "SOL", "tokenOut": "USDC"}
 BONK = {"tokenIn": "BONK", "tokenOut": "USDC"}
 
 
-def build_orders() -> list[dict[str, Any]]:
+def build_orders(expires_at: str) -> list[dict[str, Any]]:
     """Orders whose texts are as long as they come."""
-    in_200_days = (datetime.now(UTC) + timedelta(days=200)).isoformat()
     return [
         {**SOL, "amount": "1234.56789"},
         {**BONK, "amount": "98765432.12345"},
@@ -47,14 +49,16 @@ def build_orders() -> list[dict[str, Any]]:
             "type": "limit",
             "limitPrice": "1234.5678",
             "timeInForce": "gtd",
-            "expiresAt": in_200_days,
+            "expiresAt": expires_at,
         },
     ]
 
 
 async def test_no_view_cuts_a_text_at_any_width(desk: ClientPage, up: RunningUp) -> None:
     page = desk.page
-    async with up.http.post("/api/orders/batch", json={"orders": build_orders()}) as response:
+    now = datetime.fromisoformat((await read_json(up, "/api/stats"))["at"])
+    body = {"orders": build_orders((now + timedelta(days=200)).isoformat())}
+    async with up.http.post("/api/orders/batch", json=body) as response:
         results = (await response.json())["orders"]
     assert all("orderId" in each for each in results), results
     await desk.open()

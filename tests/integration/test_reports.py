@@ -81,6 +81,7 @@ async def test_totals_are_the_sums_of_the_fills_and_of_the_rows(
                 assert Decimal(total[name]) == summed, (by, name)
             assert total["orders"] == {"confirmed": 3, "failed": 1, "cancelled": 1}
             assert total["reasons"] == {"no_pool": 1, "cancelled_by_request": 1}
+            assert total["failureReasons"] == {"no_pool": 1}
 
 
 async def test_rows_are_by_what_was_asked_for(database_url: str, redis_url: str) -> None:

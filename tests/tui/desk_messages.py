@@ -158,7 +158,8 @@ def report_row(key: str | None, fills: int, failed: int = 0, **told: Any) -> Any
     return {
         "key": key,
         "orders": {"confirmed": fills, "failed": failed},
-        "reasons": {"min_out_not_met": failed} if failed else {},
+        "reasons": {"min_out_not_met": failed, "cancelled_by_request": 7} if failed else {},
+        "failureReasons": {"min_out_not_met": failed} if failed else {},
         "fills": fills,
         "volume": f"{fills * 100}.5",
         "savedValue": f"{fills}.25",

@@ -18,11 +18,7 @@ def dump_model(model: Model) -> str:
             "orders": [_dump_order(order) for order in model.sorted_orders],
             "counts": counters.by_status,
             "routed": dict(sorted(counters.by_venue.items())),
-            "savings": [
-                counters.savings.order_count,
-                counters.savings.mean_bps,
-                counters.savings.dollars,
-            ],
+            "savings": [counters.savings.volume, counters.savings.dollars],
             "took": counters.rates.duration_percentiles_ms(),
             "log": list(model.log.entries),
             "connection": [

@@ -6,9 +6,14 @@ from decimal import Decimal
 
 import pytest
 
+from backend.api.delivery import open_sockets
+from backend.api.delivery.open_sockets import CloseReason
+from tests.conftest import ROOT
 from tests.integration.apis import RunningApi, open_api
+from tests.integration.stored_keys import make_key
 from tests.tui.servers import TERMS, FeedFollower, follow_server
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
+from tui.connection.feed import CLOSE_REASONS
 from tui.model.connection_state import ConnectionStatus
 from tui.model.messages import Lost
 
@@ -71,3 +76,28 @@ async def test_the_api_key_is_sent_to_a_server_that_requires_one(
             await follower.wait_until(lambda model: len(model.orders) == 1)
             order = follower.model.sorted_orders[0]
             assert Decimal(order.amount_in) == Decimal("1.5")
+
+
+async def test_who_follows_when_the_first_key_is_made_is_told_what_to_do(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api, follow_server(api.url) as follower:
+        await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.LIVE)
+        key = (await make_key(database_url)).key
+        await follower.wait_until(lambda model: model.connection.retry_at_ms is None)
+        messages = [each.message for each in follower.messages]
+        reasons = [message.reason for message in messages if isinstance(message, Lost)]
+        assert all("ORDER_ENGINE_API_KEY" in reason for reason in reasons), reasons
+        assert "one is asked for from now on" in reasons[0]
+        async with follow_server(api.url, key=key) as admitted:
+            await admitted.wait_until(
+                lambda model: model.connection.status is ConnectionStatus.LIVE
+            )
+
+
+def test_every_reason_for_which_the_server_closes_a_stream_has_words() -> None:
+    page = (ROOT / "static" / "client" / "connection" / "feed.js").read_text()
+    told = {each.reason for each in vars(open_sockets).values() if isinstance(each, CloseReason)}
+    for reason in told - {open_sockets.COMPLETED.reason, open_sockets.REFUSED.reason}:
+        assert reason in CLOSE_REASONS
+        assert f"  {reason}: " in page

@@ -244,10 +244,8 @@ def test_a_frozen_order_keeps_its_displayed_state() -> None:
     assert model.get_displayed(order) is order
 
 
-def test_savings_are_the_advantage_over_the_other_venue() -> None:
+def test_savings_are_the_advantage_over_the_other_venue_as_a_part_of_the_volume() -> None:
     model = make_model(make_page(), Events(order_events(1)), Events(order_events(2)))
-    assert model.counters.savings.order_count == 2
-    assert (model.counters.savings.mean_bps, model.counters.savings.dollars) == (
-        Decimal(100),
-        Decimal(2),
-    )
+    savings = model.counters.savings
+    assert (savings.dollars, savings.volume) == (Decimal(2), Decimal("201.8"))
+    assert savings.rate_bps == savings.dollars / savings.volume * 10_000

@@ -89,7 +89,7 @@ def test_the_gap_is_to_the_best_that_was_not_chosen(route: Record, bps: str | No
 
 def test_savings_are_those_of_the_route() -> None:
     savings = make_model(*routed_events(1, SPLIT)).counters.savings
-    assert f"{savings.mean_bps:.1f}" == "3.1"
+    assert f"{savings.rate_bps:.1f}" == "3.1"
     assert f"{savings.dollars:.2f}" == "0.44"
 
 

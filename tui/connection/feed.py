@@ -146,7 +146,7 @@ class Feed:
                 self._cursor = frame["heartbeat"]["cursor"]
                 self._emit(Heartbeat(frame["heartbeat"]["at"]))
             elif "bye" in frame:
-                return _CLOSE_REASONS.get(frame["bye"]["reason"], str(frame["bye"]["reason"]))
+                return CLOSE_REASONS.get(frame["bye"]["reason"], str(frame["bye"]["reason"]))
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> Any:
         try:
@@ -174,10 +174,17 @@ class Feed:
             await asyncio.sleep(_STATS_INTERVAL_S)
 
 
-_CLOSE_REASONS: Final = {
+CLOSE_REASONS: Final = {
     "shutting_down": "the server is shutting down",
     "too_slow": "we read too slowly, going on from where we were",
+    "access_ended": (
+        "the access has ended: the key was revoked or has expired, or one is asked for from now on;"
+        f" {_GIVE_KEY}"
+    ),
+    "try_again_later": "the server could not open the stream now",
+    "internal_error": "the server met a fault of its own",
 }
+"""Why the server has closed the stream, in words."""
 
 
 def _reject_message(_message: Message, _at_ms: int) -> None:

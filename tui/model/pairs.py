@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 _QUOTE_TOKENS: Final = ("USDC", "USDT", "SOL")
-DOLLAR_TOKENS: Final = frozenset({"USDC", "USDT"})
+DOLLAR_TOKENS: Final = ("USDC", "USDT")
+"""A swap is worth its amount of the first of them that it has."""
 SYMBOL_CELLS: Final = 4
 _PROBE_AMOUNTS: Final = dict.fromkeys(DOLLAR_TOKENS, "100")
 

@@ -227,11 +227,11 @@ def _render_routing(context: SummaryContext) -> list[Line]:
 
 def _render_savings(context: SummaryContext) -> Line:
     savings = context.model.counters.savings
-    if savings.mean_bps is None:
+    if savings.rate_bps is None:
         return []
     if not context.is_wide:
-        return [Span("saved ", "muted"), Span(f"{savings.mean_bps:.1f}bps", "good")]
-    words = f"{savings.mean_bps:.1f} bps {context.symbols.dot} ${savings.dollars:,.2f}"
+        return [Span("saved ", "muted"), Span(f"{savings.rate_bps:.1f}bps", "good")]
+    words = f"{savings.rate_bps:.1f} bps {context.symbols.dot} ${savings.dollars:,.2f}"
     return [Span("routing saved ", "muted"), Span(words, "good")]
 
 

@@ -111,6 +111,7 @@ POSITIONS: Final[Schema] = object_schema(
 _ROW: Final[dict[str, object]] = {
     "orders": _COUNTS,
     "reasons": _COUNTS,
+    "failureReasons": _COUNTS,
     "fills": NON_NEGATIVE_INTEGER,
     "unknownFills": NON_NEGATIVE_INTEGER,
     "unvaluedFills": NON_NEGATIVE_INTEGER,

@@ -106,7 +106,7 @@ def _explain(status: int, text: str) -> str:
 def format_report(told: Json) -> str:
     """A report as lines for people: a table of its rows, and what the totals consist of."""
     reference, total = told["reference"], told["total"]
-    names = (f"volume {reference}", f"realized {reference}", f"saved {reference}", "slippage bps")
+    names = (f"volume {reference}", f"realized {reference}", f"saved {reference}", "vs quote bps")
     head = (told["by"] or "", "orders", "fills", "failed", *names, "fees and tips SOL", "rent SOL")
     shown = [*((row["key"] or "-", row) for row in told["rows"]), ("total", total)]
     table = [head, *(_list_cells(name, row) for name, row in shown)]
@@ -142,7 +142,7 @@ def _list_cells(name: str, row: Json) -> tuple[str, ...]:
         str(row["fills"]),
         str(row["orders"].get("failed", 0)),
         *(row[each] for each in ("volume", "realized", "savedValue")),
-        "-" if slippage is None else str(slippage),
+        "-" if slippage is None else str(-slippage),
         _format_sol(row["networkFeeLamports"] + row["fees"].get("tipLamports", 0)),
         _format_sol(row["fees"].get("rentLamports", 0)),
     )

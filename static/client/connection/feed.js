@@ -22,6 +22,9 @@ const REFUSALS_MAX = 3;
 const CLOSE_REASONS = {
   shutting_down: "the server is stopping",
   too_slow: "this page read too slowly",
+  access_ended: "the access has ended: the key was revoked or has expired, or one is asked for from now on",
+  try_again_later: "the server could not open the stream now",
+  internal_error: "the server met a fault of its own",
 };
 
 export class EventFeed extends EventTarget {

@@ -18,6 +18,7 @@ export const FINAL_STATUSES = new Set(["confirmed", "failed", "cancelled", "expi
 
 const CANCELLED = "nothing was sent that can still land";
 const QUOTE_TOKENS = ["USDC", "USDT", "SOL"];
+/** Values are in the first of them that a swap has. */
 export const DOLLAR_TOKENS = new Set(["USDC", "USDT"]);
 const PRICE_DECIMALS = 12;
 const LATEST_MS = 99_999_999_999_999;

@@ -1,18 +1,16 @@
 /** Counts and rates of the orders, computed anew a few times a second, so that they never drift. */
 
-import { compare, multiply, divide } from "./decimal.js";
 import { DOLLAR_TOKENS, FINAL_STATUSES, STATUSES } from "./order.js";
 
 const RATE_WINDOW_MS = 5_000;
-const AMOUNT_DECIMALS = 6;
+const BPS = 10_000;
 
 /** Compute everything that the summary bar shows. */
 export function summarize(orders, nowMs) {
   const byStatus = Object.fromEntries(STATUSES.map((status) => [status, 0]));
   const byDex = {};
   const confirmedMs = [];
-  const gaps = { sum: 0, count: 0 };
-  let dollars = 0;
+  const saved = { dollars: 0, volume: 0 };
   let recent = 0;
   for (const order of orders) {
     byStatus[order.status] += 1;
@@ -21,12 +19,9 @@ export function summarize(orders, nowMs) {
     if (order.status !== "confirmed") continue;
     byDex[order.dex] = (byDex[order.dex] ?? 0) + 1;
     if (!order.canWait) confirmedMs.push(order.durationMs(nowMs)); // else it is the market's time
-    const saved = computeSavings(order);
-    if (saved !== null) {
-      gaps.sum += saved.bps;
-      gaps.count += 1;
-      dollars += saved.dollars;
-    }
+    const { dollars, volume } = computeSavings(order);
+    saved.dollars += dollars;
+    saved.volume += volume;
   }
   const durationsMs = Float64Array.from(confirmedMs).sort();
   const { confirmed, failed } = byStatus;
@@ -43,8 +38,8 @@ export function summarize(orders, nowMs) {
     ),
     perSecond: recent / (RATE_WINDOW_MS / 1_000),
     failedShare: confirmed + failed === 0 ? null : failed / (confirmed + failed),
-    gapBps: gaps.count === 0 ? null : gaps.sum / gaps.count,
-    dollars,
+    savedBps: saved.volume === 0 ? null : (saved.dollars / saved.volume) * BPS,
+    savedDollars: saved.dollars,
   };
 }
 
@@ -54,25 +49,28 @@ export function percentile(values, share) {
   return values[Math.max(0, Math.ceil(values.length * share) - 1)];
 }
 
+const NOTHING = { dollars: 0, volume: 0 };
+/** By order, with the version that they are of: a node may tell an amount late. */
 const SAVINGS_CACHE = new WeakMap();
 
-/** How much better the route was than the next best: in bps, and in dollars for dollar pairs. */
+/**
+ * How much more an order's route was quoted to pay than the best other, and what the swap is worth:
+ * in dollars, as a report counts it, of swaps of dollar tokens. Those of a TWAP order are its slices.
+ */
 function computeSavings(order) {
   const cached = SAVINGS_CACHE.get(order);
-  if (cached !== undefined) return cached;
-  const bps = order.gapBps;
-  const saved = bps === null ? null : { bps, dollars: computeSavedDollars(order) };
+  if (cached?.version === order.version) return cached;
+  const saved = { ...computeDollars(order), version: order.version };
   SAVINGS_CACHE.set(order, saved);
   return saved;
 }
 
-function computeSavedDollars(order) {
-  const { expectedAmountOut: best, otherAmountOut: other } = order.route;
-  if (compare(best, other) <= 0) return 0;
-  if (DOLLAR_TOKENS.has(order.tokenOut)) return Number(best) - Number(other);
-  if (DOLLAR_TOKENS.has(order.tokenIn)) {
-    const cheaper = multiply(order.amountIn, divide(other, best, 12), AMOUNT_DECIMALS);
-    return Number(order.amountIn) - Number(cheaper);
-  }
-  return 0;
+function computeDollars({ route, slices, tokenIn, tokenOut, amountIn, amountOut }) {
+  if (slices !== null || amountOut === null || !(Number(amountOut) > 0)) return NOTHING;
+  const dollars = [...DOLLAR_TOKENS].find((token) => token === tokenIn || token === tokenOut);
+  if (dollars === undefined) return NOTHING;
+  const volume = Number(dollars === tokenOut ? amountOut : amountIn);
+  const { expectedAmountOut: best = null, otherAmountOut: other = null } = route ?? {};
+  const saved = best === null || other === null ? 0 : Number(best) - Number(other);
+  return { dollars: (saved * volume) / Number(amountOut), volume };
 }

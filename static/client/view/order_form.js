@@ -93,7 +93,9 @@ export class OrderForm extends EventTarget {
 
   /** Disable placing and show the reason; an empty reason enables it. */
   setBlocked(reason) {
+    const isAgain = this.#blockedReason !== "" && reason === "";
     this.#blockedReason = reason;
+    if (isAgain) this.#update(); // what was said of a quote may be that no key was given
     this.#find("place").disabled = reason !== "" || this.#isSending;
     this.#find("blocked").textContent = reason;
   }

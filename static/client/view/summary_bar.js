@@ -53,13 +53,13 @@ export class SummaryBar extends EventTarget {
     }
     setText(this.#find("in-flight"), formatCount(counts.inFlight));
     setText(this.#find("rate"), `${counts.perSecond.toFixed(1)}/s`);
-    const { failedShare, p50, p95, gapBps, dollars } = counts;
+    const { failedShare, p50, p95, savedBps, savedDollars } = counts;
     const failed = failedShare === null ? "·" : `${(failedShare * 100).toFixed(1)} %`;
     setText(this.#find("failed"), failed);
     setText(this.#find("p50"), p50 === null ? "·" : formatDuration(p50));
     setText(this.#find("p95"), p95 === null ? "·" : formatDuration(p95));
-    const savedDollars = Math.round(dollars).toLocaleString("en-US");
-    const saved = gapBps === null ? "·" : `${gapBps.toFixed(1)} bps · $${savedDollars}`;
+    const dollars = Math.round(savedDollars).toLocaleString("en-US");
+    const saved = savedBps === null ? "·" : `${savedBps.toFixed(1)} bps · $${dollars}`;
     setText(this.#find("saved"), saved);
     this.repaintCharts();
   }

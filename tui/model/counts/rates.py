@@ -11,6 +11,7 @@ from typing import Final
 
 from tui.model.orders import Order
 from tui.model.pairs import DOLLAR_TOKENS
+from tui.model.routes.quotes import BPS
 from tui.text.format import SECOND_MS
 
 WINDOW_S: Final = 60
@@ -74,26 +75,30 @@ class Rates:
 
 
 class Savings:
-    """Savings from routing: the chosen quote compared with the best other quote."""
+    """What routing saved: the chosen quotes compared with the best others, as a report counts it.
+
+    In dollars, of the swaps of dollar tokens; those of a TWAP order are its slices.
+    """
 
     def __init__(self) -> None:
-        self.order_count = 0
         self.dollars = Decimal(0)
-        self._bps = Decimal(0)
+        self.volume = Decimal(0)
 
     def add_order(self, order: Order) -> None:
         """Add an executed order."""
-        gap = order.quote_gap
-        if gap is None:
+        if order.amount_out is None or order.slices is not None:
             return
-        self.order_count += 1
-        self._bps += gap.bps
-        if order.token_out in DOLLAR_TOKENS:
-            self.dollars += gap.advantage
-        elif order.token_in in DOLLAR_TOKENS:
-            self.dollars += gap.advantage * Decimal(order.amount_in) / gap.amount_out
+        amounts = {order.token_in: order.amount_in, order.token_out: order.amount_out}
+        dollars = next((token for token in DOLLAR_TOKENS if token in amounts), None)
+        if dollars is None:
+            return
+        received, value = Decimal(order.amount_out), Decimal(amounts[dollars])
+        self.volume += value
+        gap = order.quote_gap
+        if gap is not None and received:
+            self.dollars += gap.advantage * value / received
 
     @property
-    def mean_bps(self) -> Decimal | None:
-        """The mean advantage over the orders that had at least two quotes."""
-        return self._bps / self.order_count if self.order_count else None
+    def rate_bps(self) -> Decimal | None:
+        """What was saved of the volume, in basis points."""
+        return self.dollars / self.volume * BPS if self.volume else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from tui.model.desk.limits import OwnLimits, describe_limits
 from tui.model.desk.market import Fill, Market, read_pools
-from tui.model.desk.quality import Quality, read_fill_times
+from tui.model.desk.quality import Quality, read_differences, read_fill_times
 from tui.model.desk.wire import WirePositions, WireWallet
 from tui.model.messages import Limits, MarketNow, Message, Positions, Prices, Report, ViewProblem
 from tui.text.views import LIMITS, MARKETS, POSITIONS, QUALITY
@@ -64,8 +64,14 @@ class Desk:
         market.quoted_at_ms = at_ms
 
     def _on_report(self, message: Report, at_ms: int) -> None:
-        times = read_fill_times(message.fills)
-        self.quality = Quality(message.period, message.group, message.report, times, at_ms)
+        self.quality = Quality(
+            message.period,
+            message.group,
+            message.report,
+            read_fill_times(message.fills),
+            read_differences(message.fills),
+            at_ms,
+        )
         self.problems.pop(QUALITY, None)
 
     def _on_problem(self, message: ViewProblem, _at_ms: int) -> None:

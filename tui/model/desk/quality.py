@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from tui.model.desk.wire import WireFill, WireReport
@@ -16,6 +18,9 @@ GROUPS: Final = ("pair", "dex")
 BOUNDS_MS: Final = (30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 """The upper bounds of the columns of a histogram; the last column has no bound."""
 
+DIFFERENCES_BPS: Final = (-30, -10, -3, -1, 1, 3, 10)
+"""The bounds of a histogram of what was paid against the quote, in basis points."""
+
 
 class FillTimes(NamedTuple):
     """When a fill was booked, and how long its steps took, in milliseconds."""
@@ -23,7 +28,6 @@ class FillTimes(NamedTuple):
     at_ms: int
     to_submission: int
     on_chain: int
-    slippage_bps: float | None
 
     @property
     def total(self) -> int:
@@ -37,11 +41,26 @@ def read_fill_times(fills: Iterable[WireFill]) -> list[FillTimes]:
     for fill in fills:
         accepted, submitted = fill["sinceAcceptedMs"], fill["sinceSubmittedMs"]
         if accepted is not None and submitted is not None:
-            bps = fill["slippageBps"]
-            slippage = None if bps is None else float(bps)
             at_ms = parse_timestamp_ms(fill["at"])
-            times.append(FillTimes(at_ms, max(accepted - submitted, 0), submitted, slippage))
+            times.append(FillTimes(at_ms, max(accepted - submitted, 0), submitted))
     return times
+
+
+def read_differences(fills: Iterable[WireFill]) -> list[Decimal]:
+    """How much more than quoted each fill was paid, in basis points; the API tells how much less.
+
+    The least first.
+    """
+    told = (fill["slippageBps"] for fill in fills)
+    return sorted(-Decimal(bps) for bps in told if bps is not None)
+
+
+def count_by_difference(differences: Iterable[Decimal]) -> list[int]:
+    """Count differences by ``DIFFERENCES_BPS``: one number more than there are bounds."""
+    counts = [0] * (len(DIFFERENCES_BPS) + 1)
+    for bps in differences:
+        counts[bisect_right(DIFFERENCES_BPS, bps)] += 1
+    return counts
 
 
 def count_by_bound(durations_ms: Iterable[int]) -> list[int]:
@@ -68,6 +87,8 @@ class Quality:
     group: str = ""
     report: WireReport | None = None
     times: list[FillTimes] = field(default_factory=list)
+    differences: list[Decimal] = field(default_factory=list)
+    """What fills were paid against their quotes, in basis points, the least first."""
     read_at_ms: int = 0
 
 

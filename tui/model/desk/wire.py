@@ -94,6 +94,7 @@ class WireReportRow(TypedDict):
     key: str
     orders: dict[str, int]
     reasons: dict[str, int]
+    failureReasons: dict[str, int]
     fills: int
     volume: str
     savedValue: str

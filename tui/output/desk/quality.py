@@ -7,33 +7,32 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from tui.model.desk.quality import (
-    BOUNDS_MS,
-    PERIODS_S,
-    Quality,
-    QualityChoice,
-    count_by_bound,
-    find_percentile,
-)
+from tui.model.desk.quality import PERIODS_S, Quality, QualityChoice
 from tui.model.desk.wire import WireReport, WireReportRow
+from tui.model.routes.quotes import BPS
 from tui.output.desk.grid import GridColumn, choose_columns, render_row, render_titles
+from tui.output.desk.histograms import (
+    DIFFERENCES_CELLS,
+    TIMES_CELLS,
+    render_differences,
+    render_times,
+)
 from tui.output.desk.latency_chart import render_latency, render_throughput
+from tui.output.failure_advice import get_advice
 from tui.text.format import (
     Line,
     Span,
-    draw_bar,
-    fit_text,
     format_amount,
+    format_bps,
     format_percent,
-    format_seconds,
     line_width,
     sanitize_text,
     truncate_line,
 )
 from tui.text.symbols import Symbols
 
-_HISTOGRAM_CELLS: Final = 52
-_BAR_CELLS: Final = 10
+_FAILURES_CELLS: Final = 32
+_BLOCK_GAP: Final = 4
 _REASONS_MAX: Final = 7
 _CHART_LINES: Final = 9
 _GAP: Final = Span("   ")
@@ -65,7 +64,7 @@ def render_quality(context: QualityContext) -> list[Line]:
     if quality.report is None or not is_shown:
         return [*lines, [Span("" if context.problem else " reading", "muted")]]
     lines += [*_render_totals(quality.report, context.cells), []]
-    lines += _render_side_by_side(context, quality.report)
+    lines += _render_blocks(context, quality.report)
     lines += [[], *_render_rows(quality.report, context)]
     if context.lines >= _FULL_LINES:
         lines += [[], *render_latency(quality.times, context.cells, _CHART_LINES, context.symbols)]
@@ -100,8 +99,9 @@ def _render_totals(report: WireReport, cells: int) -> Iterator[Line]:
         Span(f"{format_amount(Decimal(total['volume']))} {reference}"),
         Span("   saved ", "muted"),
         Span(f"{format_amount(Decimal(total['savedValue']))} {reference}", "good"),
-        Span("   slippage ", "muted"),
-        Span(_format_bps(total["slippageBps"])),
+        Span(_format_rate(total), "good"),
+        Span("   vs quote ", "muted"),
+        _render_difference(total["slippageBps"]),
     ]
     if line_width([*ends, *sums]) + len(_GAP.text) <= cells:
         yield [*ends, _GAP, *sums]
@@ -109,71 +109,46 @@ def _render_totals(report: WireReport, cells: int) -> Iterator[Line]:
         yield from (ends, [Span(" "), *sums])
 
 
-def _render_side_by_side(context: QualityContext, report: WireReport) -> list[Line]:
-    """Times by step and failures by reason; below each other where it is narrow."""
-    left = _render_histogram(context)
-    right = _render_failures(report["total"])
-    if context.cells < _HISTOGRAM_CELLS + 34:
-        return [*left, [], *right] if report["total"]["reasons"] else left
-    rows: list[Line] = []
-    for number in range(max(len(left), len(right))):
-        first = left[number] if number < len(left) else []
-        gap = Span(" " * (_HISTOGRAM_CELLS + 4 - line_width(first)))
-        rows.append([*first, gap, *(right[number] if number < len(right) else [])])
-    return rows
+def _render_blocks(context: QualityContext, report: WireReport) -> list[Line]:
+    """Times by step, what was paid against the quotes, failures: beside each other if they fit."""
+    quality, symbols, cells = context.quality, context.symbols, context.cells
+    blocks: list[tuple[int, list[Line]]] = [
+        (TIMES_CELLS, render_times(quality.times, symbols)),
+        (DIFFERENCES_CELLS, render_differences(quality.differences, symbols)),
+    ]
+    used = sum(width + _BLOCK_GAP for width, _ in blocks)
+    if used - _BLOCK_GAP > cells:  # the first has a line of its own
+        used = DIFFERENCES_CELLS + _BLOCK_GAP
+        rows = [blocks[:1], blocks[1:]]
+    else:
+        rows = [blocks]
+    if used + _FAILURES_CELLS > cells:
+        used = 0
+        rows.append([])
+    rows[-1].append((_FAILURES_CELLS, _render_failures(report["total"], cells - used)))
+    return [line for row in rows for line in ([], *_join_blocks(row))][1:]
 
 
-def _render_histogram(context: QualityContext) -> list[Line]:
-    times, symbols = context.quality.times, context.symbols
-    getters = (
-        ("to submission", lambda each: each.to_submission),
-        ("on chain", lambda each: each.on_chain),
-        ("in all", lambda each: each.total),
-    )
-    head = [Span(fit_text(f" {len(times):,} FILLS", 10), "title")]
-    counts = []
-    for title, get in getters:
-        head.append(Span(fit_text(title, _BAR_CELLS + 4), "muted"))
-        counts.append(count_by_bound(map(get, times)))
-    lines: list[Line] = [head]
-    top = max((max(each) for each in counts), default=0) or 1
-    for number in range(len(BOUNDS_MS) + 1):
-        line = [Span(fit_text(_name_bound(number, symbols), 8, is_right=True), "muted"), Span("  ")]
-        for each in counts:
-            line += _render_bar(each[number], top, symbols)
-        lines.append(line)
-    for percent in (50, 95):
-        line = [Span(fit_text(f"p{percent}", 8, is_right=True), "muted"), Span("  ")]
-        for _, get in getters:
-            value = find_percentile(times, percent, get)
-            text = symbols.dot if value is None else format_seconds(value)
-            line.append(Span(fit_text(text, _BAR_CELLS + 4), "strong"))
-        lines.append(line)
-    return lines
+def _join_blocks(blocks: Sequence[tuple[int, list[Line]]]) -> Iterator[Line]:
+    for number in range(max(len(block) for _, block in blocks)):
+        line: Line = []
+        start = 0
+        for cells, block in blocks:
+            line.append(Span(" " * max(start - line_width(line), 0)))
+            line += block[number] if number < len(block) else []
+            start += cells + _BLOCK_GAP
+        yield line
 
 
-def _render_bar(count: int, top: int, symbols: Symbols) -> Line:
-    share = Decimal(count) / top
-    cells = _BAR_CELLS - 1
-    bar = draw_bar(share, cells, symbols.full, " ").rstrip() or (symbols.rail if count else "")
-    text = f"{bar}{f' {count:,}' if count else ''}"
-    return [Span(fit_text(text, _BAR_CELLS + 4), "share")]
-
-
-def _name_bound(number: int, symbols: Symbols) -> str:
-    if number == len(BOUNDS_MS):
-        return f"> {BOUNDS_MS[-1] // 1_000} s"
-    bound = BOUNDS_MS[number]
-    text = f"{bound} ms" if bound < 1_000 else f"{bound // 1_000} s"
-    return f"{symbols.at_most} {text}"
-
-
-def _render_failures(total: WireReportRow) -> list[Line]:
-    reasons = sorted(total["reasons"].items(), key=lambda each: -each[1])
+def _render_failures(total: WireReportRow, cells: int) -> list[Line]:
+    """The codes, with their words where there is room for all of them."""
+    reasons = sorted(total["failureReasons"].items(), key=lambda each: -each[1])
     lines: list[Line] = [[Span("FAILED BECAUSE OF", "title")]]
     for code, count in reasons[:_REASONS_MAX]:
         action = f"show_failures('{code}')" if code.isidentifier() else ""
-        lines.append([Span(f"{count:>6,} ", "failed"), Span(sanitize_text(code), "", action)])
+        line = [Span(f"{count:>6,} ", "failed"), Span(sanitize_text(code), "", action)]
+        words = Span(f"  {get_advice(code).meaning}", "muted")
+        lines.append([*line, words] if line_width([*line, words]) <= cells else line)
     if len(reasons) > _REASONS_MAX:
         lines.append([Span(f"       and {len(reasons) - _REASONS_MAX} more reasons", "muted")])
     if not reasons:
@@ -196,7 +171,7 @@ def _render_rows(report: WireReport, context: QualityContext) -> Iterator[Line]:
             GridColumn(
                 "saved", 9, lambda row: Span(format_amount(Decimal(row["savedValue"])), "good"), 3
             ),
-            GridColumn("slippage", 9, lambda row: Span(_format_bps(row["slippageBps"])), 4),
+            GridColumn("vs quote", 9, lambda row: _render_difference(row["slippageBps"]), 4),
             GridColumn("realised", 9, lambda row: Span(format_amount(Decimal(row["realized"]))), 5),
         ),
         context.cells,
@@ -212,5 +187,15 @@ def _name_row(row: WireReportRow) -> Span:
     return Span(sanitize_text(row["key"] or "no route"))
 
 
-def _format_bps(value: int | str | None) -> str:
-    return "-" if value is None else f"{Decimal(value):.0f} bps"
+def _render_difference(slippage_bps: int | str | None) -> Span:
+    """What was paid against the quotes: more (+) or less (-); the API tells how much less."""
+    if slippage_bps is None:
+        return Span("-", "muted")
+    bps = -Decimal(slippage_bps)
+    return Span(f"{format_bps(bps)} bps" if bps else "0 bps")
+
+
+def _format_rate(total: WireReportRow) -> str:
+    """What was saved of the volume: `` 8.3 bps``."""
+    volume = Decimal(total["volume"])
+    return f" {Decimal(total['savedValue']) / volume * BPS:.1f} bps" if volume > 0 else ""

@@ -69,10 +69,11 @@ REPORT: Final = Route(
         has_csv=True,
         description="`orders` counts all that ended, by status: a TWAP order beside its slices."
         " `reasons` counts those without a fill by the code of their last error, or why they were"
-        " cancelled. Every sum is one of integers over the fills of `GET /api/fills` in that time,"
-        " and `total` is the sum of `rows`; values of single fills are rounded down. `slippageBps`"
-        " is weighted by value. `realized` takes all fills before `from` into account. With"
-        " `Accept: text/csv` a line for each row.",
+        " cancelled; `failureReasons` only those that failed. Every sum is one of integers over the"
+        " fills of `GET /api/fills` in that time, and `total` is that of `rows`; values of single"
+        " fills are rounded down. `slippageBps`, how much less than quoted was paid, is weighted by"
+        " value. `realized` takes all fills before `from` into account. With `Accept: text/csv` a"
+        " line for each row.",
     ),
     scopes=(Scope.READ,),
 )

@@ -39,7 +39,7 @@ def encode_csv_report(report: Report, reference: Token, tokens: TokenRegistry) -
     Amounts of several tokens are separated by semicolons, and so are reasons with their counts.
     """
     named = [(name or "", report.rows[name]) for name in sorted(report.rows, key=lambda n: n or "")]
-    columns = ("key", *_STATUSES, *_PLAIN, *_BY_TOKEN, *FEE_NAMES, "reasons")
+    columns = ("key", *_STATUSES, *_PLAIN, *_BY_TOKEN, *FEE_NAMES, "reasons", "failureReasons")
     lines: list[list[object]] = [[*columns]]
     for name, row in [*named, (TOTAL, report.sum_up())]:
         shown = _show_row(row, reference, tokens)
@@ -51,6 +51,7 @@ def encode_csv_report(report: Report, reference: Token, tokens: TokenRegistry) -
                 *(_join(shown[each]) for each in _BY_TOKEN),
                 *(row.fees[each] for each in FEE_NAMES),
                 _join(row.reasons),
+                _join(row.failure_reasons),
             ]
         )
     return encode_csv_lines(lines)
@@ -61,6 +62,7 @@ def _show_row(row: ReportRow, reference: Token, tokens: TokenRegistry) -> dict[s
     return {
         "orders": dict(row.orders),
         "reasons": dict(row.reasons),
+        "failureReasons": dict(row.failure_reasons),
         "fills": row.fills,
         "unknownFills": row.unknown_fills,
         "unvaluedFills": row.unvalued_fills,

@@ -6,6 +6,7 @@ const BARS = 24;
 const SCALES_MS = [
   50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 120_000, 600_000, 3_600_000,
 ];
+const SCALES_BPS = [5, 10, 20, 50, 100, 200, 500, 1_000];
 /** The types whose time from acceptance is that of the engine, and not of a market. */
 const AT_ONCE = new Set(["market"]);
 
@@ -38,14 +39,38 @@ export function buildHistograms(fills) {
   });
 }
 
+/**
+ * A histogram of what fills were paid against their quotes, in basis points: above 0 is more, where
+ * the API tells how much less. The first and the last bar have all that is beyond the scale.
+ */
+export function buildDifferences(fills) {
+  const known = fills.filter(({ slippageBps }) => slippageBps !== null);
+  const bps = Float64Array.from(known, (fill) => 0 - Number(fill.slippageBps)).sort();
+  const widest = Math.max(-(percentile(bps, 0.01) ?? 0), percentile(bps, 0.99) ?? 0);
+  const mostBps = SCALES_BPS.find((scale) => widest <= scale) ?? SCALES_BPS.at(-1);
+  const bars = new Array(BARS).fill(0);
+  for (const each of bps) {
+    const part = (each + mostBps) / (2 * mostBps);
+    bars[Math.min(Math.max(Math.floor(part * BARS), 0), BARS - 1)] += 1;
+  }
+  return { count: bps.length, bars, mostBps, p50: percentile(bps, 0.5), p5: percentile(bps, 0.05) };
+}
+
 /** A row of a report in numbers: its orders, the share that failed, and the reasons by count. */
-export function readRow({ key = null, orders, reasons, fills, volume, savedValue, slippageBps }) {
+export function readRow({ key = null, orders, reasons, failureReasons, fills, volume, savedValue, slippageBps }) {
   const { confirmed = 0, failed = 0, cancelled = 0, expired = 0 } = orders;
   const tried = confirmed + failed;
   return {
-    key, fills, confirmed, failed, withdrawn: cancelled + expired, volume, savedValue, slippageBps,
+    key, fills, confirmed, failed, withdrawn: cancelled + expired, volume, savedValue,
+    // The API tells how much less than quoted was paid, and orders how much more.
+    vsQuoteBps: slippageBps === null ? null : 0 - slippageBps,
     failedShare: tried === 0 ? null : failed / tried,
     savedBps: Number(volume) > 0 ? (Number(savedValue) / Number(volume)) * 10_000 : null,
-    reasons: Object.entries(reasons).sort(([, a], [, b]) => b - a),
+    reasons: sortByCount(reasons),
+    failureReasons: sortByCount(failureReasons),
   };
+}
+
+function sortByCount(counts) {
+  return Object.entries(counts).sort(([, a], [, b]) => b - a);
 }

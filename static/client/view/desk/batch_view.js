@@ -4,6 +4,7 @@ import { loadFailed } from "../../connection/desk/failed_orders.js";
 import { placeInBatches } from "../../connection/order_placer.js";
 import { ProblemError, UnreachableError } from "../../connection/api.js";
 import { countEnded, groupBatches } from "../../model/desk/batches.js";
+import { explainCode } from "../../model/desk/failure_words.js";
 import { canPass } from "../../model/desk/resubmission.js";
 import { sumAmounts } from "../../model/order_value.js";
 import { createElement, formatCount, formatCounted, formatShortDuration, setText } from "../format.js";
@@ -179,6 +180,7 @@ function fillRow(row, batch, nowMs) {
   row.pairs.title = names.join(", ");
   const reasons = [...batch.reasons].sort(([, a], [, b]) => b - a);
   const words = reasons.map(([code, count]) => `${code} ${formatCount(count)}`).join(", ");
+  row.reasons.title = reasons.map(([code]) => `${code}: ${explainCode(code)}`).join("\n");
   setText(row.reasons, failed === 0 ? "0" : `${formatCount(failed)}: ${words}`);
   row.cancel.hidden = open === 0;
   const passing = reasons.filter(([code]) => canPass(code)).reduce((sum, [, count]) => sum + count, 0);

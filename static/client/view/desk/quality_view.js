@@ -1,22 +1,27 @@
-/** The view of quality: times by step, slippage, what routing saved, and why orders failed. */
+/** The view of quality: times by step, what was paid against quotes, what routing saved, failures. */
 
 import { formatFixed } from "../../model/decimal.js";
-import { buildHistograms, readRow } from "../../model/desk/quality.js";
+import { explainCode } from "../../model/desk/failure_words.js";
+import { buildDifferences, buildHistograms, readRow } from "../../model/desk/quality.js";
 import { tokenLabel } from "../../model/tokens.js";
-import { createElement, formatCount, formatCounted, formatDuration, formatSigned, setText } from "../format.js";
+import { createElement, formatCount, formatCounted, formatSigned, setText } from "../format.js";
 import { UNKNOWN } from "../table/columns.js";
+import { renderDifferences, renderTimes } from "./histogram.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 60;
+const VS_QUOTE = "What was paid against the quotes, weighted by value: + is more than quoted, − is less";
+const SAVED = "How much more the chosen routes were quoted to pay than the best that was passed over";
 
 export class QualityView {
   #root;
   #feed;
   #painted = null;
+  #groups;
 
   constructor(root, feed) {
     this.#root = root;
     this.#feed = feed;
+    this.#groups = [new GroupTable("Pair", "By pair"), new GroupTable("DEX", "By DEX")];
+    this.#find("tables").append(...this.#groups.flatMap(({ nodes }) => nodes));
     this.#find("period").addEventListener("change", () => this.show());
   }
 
@@ -40,18 +45,45 @@ export class QualityView {
     if (found === null) return;
     const total = readRow(found.byPair.total);
     this.#find("total").replaceChildren(...renderTotal(total, found.byPair.reference));
-    this.#find("steps").replaceChildren(...buildHistograms(found.fills).map(renderHistogram));
+    const times = buildHistograms(found.fills).map(renderTimes);
+    this.#find("steps").replaceChildren(...times, renderDifferences(buildDifferences(found.fills)));
     const whole = found.isWhole ? "" : ` (the newest ${formatCount(found.fills.length)})`;
     setText(this.#find("sample"), `Times of ${formatCounted(found.fills.length, "fill")}${whole}; from acceptance only of market orders: others wait for a price.`);
-    this.#find("pairs").replaceChildren(...found.byPair.rows.map((row) => renderRow(readRow(row))));
-    this.#find("dexes").replaceChildren(...found.byDex.rows.map((row) => renderRow(readRow(row))));
+    [found.byPair, found.byDex].forEach((report, index) => this.#groups[index].paint(report));
     this.#find("reasons").replaceChildren(...total.reasons.map((each) => renderReason(each, total)));
     this.#find("no-reasons").hidden = total.reasons.length > 0;
-    for (const cell of this.#root.querySelectorAll(".reference")) setText(cell, found.byPair.reference);
   }
 
   #find(name) {
     return this.#root.querySelector(`#quality-${name}`);
+  }
+}
+
+/** The rows of a report by one thing, under a title. */
+class GroupTable {
+  nodes;
+  #head = createElement("tr");
+  #body = createElement("tbody");
+  #name;
+
+  constructor(name, title) {
+    this.#name = name;
+    const id = `quality-${name.toLowerCase()}-title`;
+    const table = createElement("table", { "aria-labelledby": id }, createElement("thead", {}, this.#head), this.#body);
+    const place = createElement("div", { class: "wide", tabindex: "0", role: "group", "aria-labelledby": id }, table);
+    this.nodes = [createElement("h3", { id }, title), place];
+  }
+
+  paint({ rows, reference }) {
+    const titles = [
+      [this.#name, ""], ["Confirmed"], ["Failed"], ["Share"], [`Volume, ${reference}`],
+      ["vs quote, bps", "number", VS_QUOTE], [`Saved, ${reference}`, "number", SAVED],
+      ["Saved, bps", "number", "What was saved of the volume"], ["Most failed for", ""],
+    ];
+    this.#head.replaceChildren(...titles.map(([text, kind = "number", title = ""]) =>
+      createElement("th", { scope: "col", class: kind, title }, text),
+    ));
+    this.#body.replaceChildren(...rows.map((row) => renderRow(readRow(row))));
   }
 }
 
@@ -63,45 +95,21 @@ function formatValue(text) {
   return text.startsWith("-") ? `−${formatFixed(text.slice(1), 2)}` : formatFixed(text, 2);
 }
 
-function renderTotal({ fills, confirmed, failed, withdrawn, failedShare, volume, savedValue, savedBps, slippageBps }, reference) {
+function renderTotal({ fills, confirmed, failed, withdrawn, failedShare, volume, savedValue, savedBps, vsQuoteBps }, reference) {
   return [
     ["Fills", formatCount(fills)],
     ["Confirmed", formatCount(confirmed)],
     ["Failed", `${formatCount(failed)} (${formatShare(failedShare)})`],
     ["Withdrawn", formatCount(withdrawn)],
     ["Volume", `${formatValue(volume)} ${reference}`],
-    ["Slippage", `${formatBps(slippageBps)} bps`],
-    ["Routing saved", `${formatValue(savedValue)} ${reference} (${formatBps(savedBps)} bps)`],
-  ].map(([name, value]) => createElement("div", {}, createElement("dt", {}, name), createElement("dd", {}, createElement("b", {}, value))));
+    ["vs quote", `${formatBps(vsQuoteBps)} bps`, VS_QUOTE],
+    ["Routing saved", `${formatValue(savedValue)} ${reference} (${formatBps(savedBps)} bps)`, SAVED],
+  ].map(([name, value, title = ""]) => createElement("div", { title }, createElement("dt", {}, name), createElement("dd", {}, createElement("b", {}, value))));
 }
 
-function renderHistogram({ name, count, bars, mostMs, p50, p95 }) {
-  const text = count === 0 ? `${name}: no fill` : `${name}: half within ${formatDuration(p50)}, 95 % within ${formatDuration(p95)}`;
-  const svg = createSvg("svg", { viewBox: `0 0 ${bars.length * 10} ${HEIGHT}`, role: "img", "aria-label": text, preserveAspectRatio: "none" });
-  const highest = Math.max(...bars, 1);
-  bars.forEach((value, index) => {
-    const height = value === 0 ? 0.5 : Math.max(1.5, (value / highest) * HEIGHT);
-    svg.append(createSvg("rect", { x: index * 10, y: HEIGHT - height, width: 9, height, class: "count" }));
-  });
-  for (const ms of [p50, p95]) {
-    if (ms === null) continue;
-    const x = Math.min(ms / mostMs, 1) * bars.length * 10;
-    svg.append(createSvg("rect", { x: x - 0.75, y: 0, width: 1.5, height: HEIGHT, class: "mark" }));
-  }
-  const words = count === 0 ? UNKNOWN : `p50 ${formatDuration(p50)} · p95 ${formatDuration(p95)}`;
-  const caption = createElement("figcaption", {}, createElement("span", {}, "0"), createElement("span", {}, words), createElement("span", {}, formatDuration(mostMs)));
-  return createElement("figure", {}, createElement("h4", {}, name), svg, caption);
-}
-
-function createSvg(name, attributes) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  return node;
-}
-
-function renderRow({ key, confirmed, failed, failedShare, volume, slippageBps, savedValue, savedBps, reasons }) {
+function renderRow({ key, confirmed, failed, failedShare, volume, vsQuoteBps, savedValue, savedBps, failureReasons }) {
   const name = key === null ? "none" : key.split("/").map(tokenLabel).join("/");
-  const [first] = reasons;
+  const [first] = failureReasons;
   return createElement(
     "tr",
     {},
@@ -110,15 +118,16 @@ function renderRow({ key, confirmed, failed, failedShare, volume, slippageBps, s
     cell(formatCount(failed)),
     cell(formatShare(failedShare)),
     cell(formatValue(volume)),
-    cell(formatBps(slippageBps)),
+    cell(formatBps(vsQuoteBps)),
     cell(formatValue(savedValue)),
     cell(formatBps(savedBps)),
-    createElement("td", {}, first === undefined ? "" : `${first[0]} ${formatCount(first[1])}`),
+    createElement("td", { class: "words", title: explainCode(first?.[0]) }, first === undefined ? "" : `${first[0]} ${formatCount(first[1])}`),
   );
 }
 
 function renderReason([code, count], { failed, withdrawn }) {
   const bar = createElement("span", { class: "bar" });
   bar.style.width = `${(100 * count) / Math.max(failed + withdrawn, 1)}%`;
-  return createElement("tr", {}, createElement("th", { scope: "row" }, code), cell(formatCount(count)), createElement("td", {}, bar));
+  const words = createElement("span", { class: "ends" }, explainCode(code));
+  return createElement("tr", {}, createElement("th", { scope: "row" }, code, " ", words), cell(formatCount(count)), createElement("td", {}, bar));
 }

@@ -26,6 +26,7 @@ export const TYPE_WORDS = { takeProfit: "take-profit", stopLimit: "stop-limit", 
  * `changesWithTime`: the text of an order that has not ended depends on the present time.
  * `label`: words above the text where the page is too narrow for the column of types;
  * `narrowLabel`: those on a phone, where there is no column of exchanges.
+ * `help`: what the title means, where it does not say it.
  * `hint`: what is shown of a cell while the pointer rests on it: all of a text that may be cut.
  */
 export const COLUMNS = [
@@ -88,6 +89,7 @@ export const COLUMNS = [
   {
     key: "bps",
     title: "vs quote",
+    help: "How much more (+) or less (−) than quoted was paid; of what waits, how far the market is",
     isNumber: true,
     text: describeDifference,
     sort: (order) => order.distance?.distanceBps ?? order.vsQuoteBps,

@@ -154,8 +154,8 @@ export class OrderTable extends EventTarget {
   }
 
   #createHeader(headerRow) {
-    for (const { key, title, isNumber, isDescendingFirst = isNumber } of this.#columns) {
-      const button = createElement("button", { type: "button" }, title);
+    for (const { key, title, help = "", isNumber, isDescendingFirst = isNumber } of this.#columns) {
+      const button = createElement("button", { type: "button", title: help }, title);
       const cell = createElement("th", { scope: "col", class: `c-${key}` }, button);
       if (isNumber) cell.classList.add("number");
       button.addEventListener("click", () => {
