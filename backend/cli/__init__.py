@@ -1,7 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
 rehearse | verify | wallet | signer | report | halt | resume | state | halts | limits | audit |
 notify | dashboard | accounts | attack | bench | chaos | deployments | exactness | failover |
-fuzz | hosts | nodes | oracle | overlimit | splits | wallets | webhook-trial``;
+fuzz | hosts | nodes | oracle | overlimit | splits | upgrade-trial | wallets | webhook-trial``;
 ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
@@ -168,6 +168,11 @@ COMMANDS: Final = {
         "backend.trials.limits.command",
         "overlimit",
         "Place many orders at once on two servers against each limit: none may be exceeded.",
+    ),
+    "upgrade-trial": CommandSource(
+        "backend.trials.upgrades.command",
+        "upgrade_trial",
+        "Replace an earlier version by this one under orders, process by process, and audit them.",
     ),
     "webhook-trial": CommandSource(
         "backend.trials.webhooks.command",

@@ -5,6 +5,7 @@ While the server is away every statement fails: all are counted, and one line a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
@@ -28,6 +29,11 @@ _feed_lag_s = Gauge(
 )
 
 _next_log_at: dict[str, float] = {}
+
+
+def database_is_newer(migrations: Sequence[str]) -> None:
+    """The database has migrations of a newer version, with which this one runs too."""
+    _log.warning("the database is of a newer version", migrations=list(migrations))
 
 
 def _may_log(kind: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
@@ -12,11 +13,15 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from backend.domain.lifecycle import Status
-from backend.store.migrations import migrate
+from backend.store.migrations import CONTRACTS, MigrationError, migrate
 from tests.conftest import MIGRATIONS, TABLES
 from tests.integration.apis import open_api
 from tests.integration.stores import EXPIRED_LEASES, open_store
 
+TAKES_AWAY = re.compile(
+    r"\bDROP (TABLE|COLUMN|FUNCTION|TYPE|VIEW)|\bRENAME\b|\bSET NOT NULL"
+    r"|ALTER COLUMN \w+ (SET DATA )?TYPE"
+)
 FIRST = "0001_orders"
 LATER = [
     "0002_price_impact",
@@ -197,6 +202,46 @@ async def test_a_process_of_version_0_1_still_writes_to_the_database_of_today(
                     await change
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("contracts", [False, True])
+async def test_a_version_runs_on_the_schema_of_a_newer_one_unless_that_takes_something_away(
+    empty_database_url: str, *, contracts: bool
+) -> None:
+    await migrate(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    newer = "INSERT INTO migrations (name, contracts) VALUES ('9999_newer', $1)"
+    await connection.execute(newer, contracts)
+    await connection.close()
+    if not contracts:
+        assert await migrate(empty_database_url) == []
+        return
+    with pytest.raises(MigrationError, match="takes away what it uses: 9999_newer"):
+        await migrate(empty_database_url)
+
+
+async def test_migrations_that_were_applied_before_it_was_stored_expand(
+    empty_database_url: str,
+) -> None:
+    await migrate(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute("ALTER TABLE migrations DROP COLUMN contracts")
+        assert await migrate(empty_database_url) == []
+        assert await connection.fetchval("SELECT count(*) FROM migrations WHERE contracts") == 0
+    finally:
+        await connection.close()
+
+
+def test_a_migration_that_takes_something_away_says_so() -> None:
+    """Processes of the version before run on its schema until they are replaced."""
+    texts = {path.name: path.read_text("utf-8") for path in MIGRATIONS.glob("*.sql")}
+    silent = [
+        name
+        for name, text in texts.items()
+        if TAKES_AWAY.search(text) and CONTRACTS not in text.splitlines()
+    ]
+    assert silent == []
 
 
 async def test_the_api_shows_orders_without_a_cap(empty_database_url: str, redis_url: str) -> None:

@@ -165,7 +165,7 @@ async def test_tls_at_the_wrong_port_is_named(
 async def test_a_node_of_a_cluster_is_refused_at_start(data_dir: Path) -> None:
     options = ("--cluster-enabled", "yes")
     async with run_redis(data_dir, *options) as server:
-        with pytest.raises(Rejected, match="Redis Cluster, which is not supported"):
+        with pytest.raises(Rejected, match=r"a Redis Cluster, which is not supported.* Sentinel"):
             await start_broker(server.url)
 
 

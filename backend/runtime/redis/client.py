@@ -19,7 +19,11 @@ from redis.exceptions import RedisError, ResponseError
 from backend.config.redis_url import RedisAddress, SentinelService
 from backend.domain.errors import Rejected
 from backend.runtime import observe_queue
-from backend.runtime.redis.errors import explain_redis_error, is_configuration_error
+from backend.runtime.redis.errors import (
+    CLUSTER_REFUSAL,
+    explain_redis_error,
+    is_configuration_error,
+)
 
 VERSION_MIN: Final = (6, 2)
 _TIMEOUTS: Final[Mapping[str, Any]] = {"socket_timeout": 5, "socket_connect_timeout": 2}
@@ -87,7 +91,7 @@ async def check_redis(redis: Redis) -> None:
     if match and (int(match[1]), int(match[2])) < VERSION_MIN:
         raise _refuse(f"it is version {version}: 6.2 or newer is needed")
     if facts.get("mode") == "cluster":
-        raise _refuse("it is a node of a Redis Cluster, which is not supported")
+        raise _refuse(CLUSTER_REFUSAL)
 
 
 def report_or_refuse(error: Exception) -> None:

@@ -15,6 +15,11 @@ from typing import Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 
+CLUSTER_REFUSAL: Final = (
+    "it is a node of a Redis Cluster, which is not supported, as the jobs are one key, which is"
+    " on one node: use one server, or Sentinel for failover (backend/queue/REDIS.md)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RedisRefusal:
@@ -53,15 +58,9 @@ REFUSALS: Final[Mapping[str, RedisRefusal]] = {
         True,
         is_configuration=True,
     ),
-    "MOVED": RedisRefusal(
-        "it is a node of a Redis Cluster, which is not supported", is_configuration=True
-    ),
-    "CROSSSLOT": RedisRefusal(
-        "it is a node of a Redis Cluster, which is not supported", is_configuration=True
-    ),
-    "CLUSTERDOWN": RedisRefusal(
-        "it is a node of a Redis Cluster, which is not supported", is_configuration=True
-    ),
+    "MOVED": RedisRefusal(CLUSTER_REFUSAL, is_configuration=True),
+    "CROSSSLOT": RedisRefusal(CLUSTER_REFUSAL, is_configuration=True),
+    "CLUSTERDOWN": RedisRefusal(CLUSTER_REFUSAL, is_configuration=True),
     "DB index is out of range": RedisRefusal(
         "it has no database of this number", is_configuration=True
     ),

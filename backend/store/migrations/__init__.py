@@ -4,6 +4,11 @@ A migration is one transaction, unless its first line is ``OUTSIDE``. Then each 
 which blank lines separate, is committed by itself: for indexes that are built while others write,
 and for changes of many rows. Such a migration can be interrupted anywhere and runs again from its
 start, so each of its statements does nothing where it was done before.
+
+A migration expands: the version before runs on its schema as well, so that processes are replaced
+one by one. What that version still uses is taken away a version later, by a migration with the line
+``CONTRACTS`` in its head. Which ones do is stored: a version that does not know some of the
+database's migrations goes on if all of them expand.
 """
 
 from __future__ import annotations
@@ -15,21 +20,34 @@ from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Final
 
-from backend.runtime import observe
+from backend.runtime import observe, observe_database
 from backend.store.address import parse_address
 from backend.store.connection import Connector, Pooling, StoreConnection, open_connection
 from backend.store.start_errors import explain_start_errors
 
 OUTSIDE: Final = "-- outside a transaction"
+CONTRACTS: Final = "-- contracts"
 LOCK_POLL_S: Final = 0.2
 
+_TABLE_STEPS: Final = (
+    (
+        "SELECT to_regclass('migrations') IS NULL",
+        "CREATE TABLE migrations"
+        " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())",
+    ),
+    (
+        "SELECT NOT EXISTS (SELECT FROM pg_attribute WHERE attname = 'contracts'"
+        " AND attrelid = to_regclass('migrations'))",
+        "ALTER TABLE migrations ADD COLUMN contracts boolean NOT NULL DEFAULT false",
+    ),
+)
 _ADVISORY_LOCK: Final = 0x6F65_6531  # a key that no other program in this database uses
 _INDEX_NAME: Final = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
 _IS_INVALID: Final = "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)"
 
 
 class MigrationError(Exception):
-    """The database was migrated by a newer version of this program."""
+    """The database was migrated by a newer version, and lacks what this one uses."""
 
 
 async def migrate(
@@ -74,17 +92,16 @@ async def _hold_lock(connection: StoreConnection) -> AsyncIterator[None]:
 async def _apply_missing(
     connection: StoreConnection, on_applied: Callable[[str], None]
 ) -> list[str]:
-    if await connection.fetchval("SELECT to_regclass('migrations') IS NULL"):
-        await connection.execute(
-            "CREATE TABLE migrations"
-            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-    present = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
-    known = dict(_list_migrations())
-    if unknown := present - known.keys():
-        raise MigrationError(
-            f"the database has migrations that this version does not know: {sorted(unknown)}"
-        )
+    await _ensure_table(connection)
+    rows = await connection.fetch("SELECT name, contracts FROM migrations")
+    present, known = {row["name"] for row in rows}, dict(_list_migrations())
+    if unknown := sorted(present - known.keys()):
+        if any(row["contracts"] for row in rows if row["name"] not in known):
+            raise MigrationError(
+                "the database has migrations that this version does not know, and of which one"
+                f" takes away what it uses: {', '.join(unknown)}"
+            )
+        observe_database.database_is_newer(unknown)
     missing = [name for name in known if name not in present]
     for name in missing:
         await _apply(connection, name, known[name])
@@ -92,14 +109,24 @@ async def _apply_missing(
     return missing
 
 
+async def _ensure_table(connection: StoreConnection) -> None:
+    """Create the table of migrations, or add what it lacks since an earlier version."""
+    for condition, statement in _TABLE_STEPS:
+        if await connection.fetchval(condition):
+            await connection.execute(statement)
+
+
 async def _apply(connection: StoreConnection, name: str, text: str) -> None:
+    contracts = CONTRACTS in text.partition("\n\n")[0].splitlines()
     if text.startswith(OUTSIDE):
         await _run_statements(connection, _split(text))
         text = ""
     async with connection.transaction():
         if text:
             await connection.execute(text)
-        await connection.execute("INSERT INTO migrations (name) VALUES ($1)", name)
+        await connection.execute(
+            "INSERT INTO migrations (name, contracts) VALUES ($1, $2)", name, contracts
+        )
 
 
 async def _run_statements(connection: StoreConnection, statements: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from backend.trials.chaos.timing import MACHINE_S
 from backend.trials.data_dir import create_trial_directory
 from backend.trials.hosts.faults import TURN_NAMES
 from backend.trials.hosts.run import HostsResult, run_orders
@@ -29,8 +30,17 @@ from backend.trials.trial_command import report_violations, run_to_end
     type=click.Choice(TURN_NAMES),
     help="A fault that comes, again and again; several times for several. Without: all.",
 )
+@click.option(
+    "--machine-s",
+    type=click.FloatRange(min=0),
+    default=MACHINE_S,
+    show_default=True,
+    help="Seconds that a busy machine may add to an answer.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of orders and faults.")
-def hosts(orders: int, rate: float, turn_s: float, names: tuple[str, ...], seed: int) -> None:
+def hosts(
+    orders: int, rate: float, turn_s: float, names: tuple[str, ...], machine_s: float, seed: int
+) -> None:
     """Run orders over four hosts whose network breaks, and audit what became of each.
 
     The hosts are processes in network namespaces: the stores, two APIs behind nginx, and two
@@ -44,6 +54,7 @@ def hosts(orders: int, rate: float, turn_s: float, names: tuple[str, ...], seed:
                 *(directory.path, orders),
                 rate=rate,
                 turn_s=turn_s,
+                machine_s=machine_s,
                 seed=seed,
                 names=names or TURN_NAMES,
             )
