@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -121,8 +122,21 @@ async def test_a_key_that_signs_by_a_private_key_has_no_secret_to_print(database
 
 
 async def test_without_a_database_the_reason_is_a_sentence() -> None:
-    for url, reason in (("", "DATABASE_URL must be set"), ("postgresql://127.0.0.1:9/x", "9")):
+    for url, reason in (("", "DATABASE_URL is not set"), ("postgresql://127.0.0.1:9/x", "9")):
         status, _, errors = await run_keys(url, "list")
         assert status == 1
         assert reason in errors
         assert "Traceback" not in errors
+
+
+async def test_a_data_folder_where_no_engine_runs_is_named(tmp_path: Path) -> None:
+    chosen, other = str(tmp_path / "chosen"), str(tmp_path / "other")
+    for arguments in (("list", "--data-dir", chosen), ("--data-dir", chosen, "list")):
+        process = await asyncio.create_subprocess_exec(
+            *build_command("keys", *arguments),
+            env=build_environment(ORDER_ENGINE_DATA_DIR=other),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await process.communicate()
+        assert process.returncode == 1
+        assert f"no `order-engine up` runs over {chosen}: --data-dir" in errors.decode()

@@ -36,6 +36,24 @@ def test_help_names_every_command() -> None:
     assert [name for name in COMMANDS if f"\n  {name} " not in shown] == []
 
 
+def list_commands(name: str) -> list[click.Command]:
+    """A command, or those of a group."""
+    command = main.get_command(click.Context(main), name)
+    return (
+        list(command.commands.values()) if isinstance(command, click.Group) else [command or main]
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["audit", "halt", "halts", "keys", "limits", "resume", "state", "verify"]
+)
+def test_what_needs_the_database_says_how_it_is_found(name: str) -> None:
+    for command in list_commands(name):
+        shown = command.get_help(click.Context(command))
+        assert "--data-dir" in shown
+        assert "ORDER_ENGINE_DATA_DIR" in shown
+
+
 def test_a_command_that_is_not_there_is_refused_with_its_name() -> None:
     with pytest.raises(click.UsageError, match="No such command 'node'"):
         main(["node"], standalone_mode=False)

@@ -12,7 +12,7 @@ import click
 
 from backend.cli.operations.duration import Duration
 from backend.cli.operations.operator import (
-    DATA_DIR,
+    GROUP_DATA_DIR,
     find_caller,
     load_operator_settings,
     run_on_database,
@@ -107,17 +107,16 @@ _allow = click.option(
 
 
 @click.group()
-@DATA_DIR
-@click.pass_context
-def keys(context: click.Context, data_dir: str | None) -> None:
+@GROUP_DATA_DIR
+def keys() -> None:
     """Make, list, change, rotate and revoke the API keys in PostgreSQL.
 
     API processes follow changes within a second, also for WebSockets that are open.
     """
-    context.obj = data_dir
 
 
 @keys.command()
+@GROUP_DATA_DIR
 @click.option("--owner", type=Owner(), required=True, help="Whose orders it is for.")
 @click.option(
     "--scopes",
@@ -160,6 +159,7 @@ def create(
 
 
 @keys.command("list")
+@GROUP_DATA_DIR
 def list_keys() -> None:
     """List all keys, without their secrets."""
     rows = _use_store(lambda store: store.list_keys())
@@ -173,6 +173,7 @@ def list_keys() -> None:
 
 
 @keys.command()
+@GROUP_DATA_DIR
 @click.argument("key_id", type=KeyId())
 @click.option("--scopes", type=Scopes(), help="What it permits from now on.")
 @click.option("--expires-in", type=Duration(), help="When it expires, from now.")
@@ -196,6 +197,7 @@ def change(
 
 
 @keys.command()
+@GROUP_DATA_DIR
 @click.argument("key_id", type=KeyId())
 @click.option(
     "--overlap",
@@ -213,6 +215,7 @@ def rotate(key_id: str, overlap: timedelta, expires_in: timedelta | None) -> Non
 
 
 @keys.command()
+@GROUP_DATA_DIR
 @click.argument("key_id", type=KeyId())
 def revoke(key_id: str) -> None:
     """End a key at once."""

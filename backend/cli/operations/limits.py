@@ -9,7 +9,7 @@ import click
 
 from backend.cli.operations.keys import Owner
 from backend.cli.operations.operator import (
-    DATA_DIR,
+    GROUP_DATA_DIR,
     find_caller,
     load_operator_settings,
     run_on_database,
@@ -18,6 +18,7 @@ from backend.config import Settings
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput
 from backend.domain.limits.order_limits import (
+    REFERENCE,
     LimitName,
     LimitValue,
     find_limit_name,
@@ -34,17 +35,16 @@ _owner = click.option("--owner", type=Owner(), help="The owner; without it, ever
 
 
 @click.group()
-@DATA_DIR
-@click.pass_context
-def limits(context: click.Context, data_dir: str | None) -> None:
+@GROUP_DATA_DIR
+def limits() -> None:
     """Show, set and remove what the orders of owners may be at most.
 
     Processes follow changes within a second. Amounts are in ORDER_ENGINE_REFERENCE_TOKEN.
     """
-    context.obj = data_dir
 
 
 @limits.command()
+@GROUP_DATA_DIR
 @_owner
 @click.pass_obj
 def show(data_dir: str | None, owner: str | None) -> None:
@@ -64,6 +64,7 @@ def show(data_dir: str | None, owner: str | None) -> None:
 
 
 @limits.command("set")
+@GROUP_DATA_DIR
 @_owner
 @click.argument("assignments", nargs=-1, required=True, metavar="NAME=VALUE…")
 @click.pass_obj
@@ -84,6 +85,7 @@ def set_limits(data_dir: str | None, owner: str | None, assignments: tuple[str, 
 
 
 @limits.command()
+@GROUP_DATA_DIR
 @_owner
 @click.argument("names", nargs=-1, metavar="[NAME…]")
 @click.pass_obj
@@ -137,7 +139,8 @@ def _describe_row(row: LimitRow, reference: Token) -> str:
     values = limits_to_json(row.limits, reference)
     names = [name for name in LimitName if name in values]
     texts = [f"  {name} = {_format(values[name])}" for name in names]
-    set_at = f"{_name_owner(row.owner)} (set {format_time(row.since)} by {row.set_by}):"
+    amounts = f"; amounts in {values[REFERENCE]}" if REFERENCE in values else ""
+    set_at = f"{_name_owner(row.owner)} (set {format_time(row.since)} by {row.set_by}{amounts}):"
     return "\n".join((set_at, *texts))
 
 

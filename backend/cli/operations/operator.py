@@ -19,9 +19,21 @@ from backend.store.database import DatabasePool, open_pool
 
 Result = TypeVar("Result")
 
-DATA_DIR: Final = click.option(
-    "--data-dir", type=click.Path(), help="The data folder of a running `order-engine up`."
+_HELP: Final = (
+    "The data folder of a running `order-engine up`; else ORDER_ENGINE_DATA_DIR, or the default."
 )
+
+
+def _set_data_dir(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.obj = value
+
+
+DATA_DIR: Final = click.option("--data-dir", type=click.Path(), help=_HELP)
+GROUP_DATA_DIR: Final = click.option(
+    "--data-dir", type=click.Path(), help=_HELP, expose_value=False, callback=_set_data_dir
+)
+"""The same for a group and each of its commands: the one that is given is their ``obj``."""
 
 
 def find_database_url(settings: Settings) -> str | None:
@@ -44,8 +56,10 @@ def run_on_database(
     with report_database_errors(), report_user_errors():
         url = find_database_url(settings)
         if url is None:
+            folder = (settings.data_dir or embedded.default_data_dir()).absolute()
             raise click.ClickException(
-                "DATABASE_URL must be set, or `order-engine up` run on this machine"
+                f"DATABASE_URL is not set, and no `order-engine up` runs over {folder}: --data-dir"
+                " or ORDER_ENGINE_DATA_DIR names the data folder of one that does"
             )
         return asyncio.run(run(url))
 
