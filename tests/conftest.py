@@ -54,7 +54,8 @@ TABLES = (
     *("order_limits", "owner_days", "owner_open_orders"),
     *("position_checkpoints", "price_pairs", "price_seconds", "price_minutes"),
     *("trading_states", "audit_log", "breakers", "webhooks", "webhook_deliveries"),
-    "found_transactions",
+    *("found_transactions", "archive_files", "archived_orders", "archived_names"),
+    "archive_removals",
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

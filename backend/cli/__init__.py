@@ -1,8 +1,8 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
 rehearse | verify | wallet | signer | report | halt | resume | state | halts | limits | audit |
-notify | dashboard | accounts | attack | bench | chaos | deployments | exactness | failover |
-fuzz | hosts | nodes | oracle | overlimit | splits | upgrade-trial | wallets | webhook-trial``;
-``tui`` is another name of ``dashboard``.
+archive | notify | dashboard | accounts | attack | bench | chaos | deployments | exactness |
+failover | fuzz | hosts | nodes | oracle | overlimit | splits | upgrade-trial |
+wallets | webhook-trial``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -91,6 +91,11 @@ COMMANDS: Final = {
         "backend.cli.operations.audit",
         "audit",
         "Verify or export the log of who did what.",
+    ),
+    "archive": CommandSource(
+        "backend.cli.operations.archive",
+        "archive",
+        "Move ended orders from the database to files.",
     ),
     "notify": CommandSource(
         "backend.cli.operations.notify",

@@ -1,7 +1,8 @@
 """Numbers of orders: of each owner in each status, and the open ones of each owner.
 
 For the first, all orders are counted once; afterwards only the events since the previous read are
-read. Each event has the new status of its order, and the event before it has the old one.
+read. Each event has the new status of its order, and the event before it has the old one. Orders
+that were archived since are no longer counted.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ UNION ALL
 SELECT (SELECT txid FROM head), owner, was::text, is_now::text, count(*)
 FROM later GROUP BY owner, was, is_now
 UNION ALL
+SELECT (SELECT txid FROM head), owner, status::text, NULL, sum(orders)
+FROM archive_removals WHERE txid >= (SELECT txid FROM head) GROUP BY owner, status
+UNION ALL
 SELECT (SELECT txid FROM head), NULL, NULL, NULL, 0
 """
 
@@ -65,6 +69,9 @@ LEFT JOIN LATERAL (SELECT status FROM order_events
                    WHERE order_id = e.order_id AND seq = e.seq - 1 LIMIT 1) p ON true
 WHERE e.txid >= $1 AND e.txid < (SELECT txid FROM head)
 GROUP BY o.owner, e.status, p.status
+UNION ALL
+SELECT (SELECT txid FROM head), owner, NULL, status::text, sum(orders)
+FROM archive_removals WHERE txid >= $1 AND txid < (SELECT txid FROM head) GROUP BY owner, status
 UNION ALL
 SELECT (SELECT txid FROM head), NULL, NULL, NULL, 0
 """

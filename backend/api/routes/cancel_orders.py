@@ -13,12 +13,11 @@ from backend.api.routes.parameters import (
     QueryReader,
     enum_parser,
     integer_parser,
-    order_not_found,
     parse_order_id,
     parse_uuid,
 )
 from backend.api.routes.place_orders import await_written
-from backend.api.routes.read_orders import show_order
+from backend.api.routes.read_orders import explain_missing_order, show_order
 from backend.api.wire.cursors import format_list_cursor, parse_list_cursor
 from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.order_json import order_to_json
@@ -45,7 +44,7 @@ async def cancel_order(api: ApiContext, request: Request) -> Response:
         await await_written(cancelling, _UNKNOWN_RESULT)
         record = await services.orders.get_current(request.owner, order_id)
         if record is None:
-            raise order_not_found()
+            raise await explain_missing_order(api, request.owner, order_id)
         if record.status is Status.CANCELLED:
             return await show_order(api, record)
         if record.status not in CANCELLABLE_STATUSES:

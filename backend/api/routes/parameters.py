@@ -22,6 +22,8 @@ from backend.domain.errors import InvalidInput
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
 from backend.domain.spelling import suggest_name
+from backend.domain.times import format_time
+from backend.store.archive.archived_orders import ArchivedOrder
 
 ORDER_IDS_MAX = 500
 SEQ_MAX = 2**31 - 1
@@ -57,6 +59,23 @@ def parse_order_id(text: str) -> UUID:
 def order_not_found(name: str = "id") -> Problem:
     """The problem of an id, or another ``name``, that no order of the caller has."""
     return Problem(404, "order_not_found", f"there is no order with this {name}")
+
+
+def order_archived(archived: ArchivedOrder) -> Problem:
+    """The problem of an order that was archived: where it is."""
+    detail = (
+        f"the order is {archived.status} since {format_time(archived.ended_at)}, and was archived:"
+        f" it is in the file {archived.file}"
+    )
+    told = {
+        "id": str(archived.id),
+        "status": archived.status,
+        "endedAt": format_time(archived.ended_at),
+        "archivedAt": format_time(archived.archived_at),
+        "archive": archived.archive,
+        "file": archived.file,
+    }
+    return Problem(410, "order_archived", detail, members={"archived": told})
 
 
 def is_client_order_id(text: str) -> bool:

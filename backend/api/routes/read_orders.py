@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from backend.api.context import ApiContext
 from backend.api.routes.list_parameters import ListQuery, read_list_query
 from backend.api.routes.parameters import (
     build_next_link,
     is_client_order_id,
+    order_archived,
     order_not_found,
     parse_order_id,
     read_after_seq,
@@ -16,6 +19,7 @@ from backend.api.wire.cursors import format_list_cursor
 from backend.api.wire.http import Request, Response
 from backend.api.wire.json import encode_event, join_array
 from backend.api.wire.order_json import NO_MARKET, encode_order, encode_order_page
+from backend.api.wire.problems import Problem
 from backend.domain.orders import OrderRecord
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 
@@ -75,7 +79,8 @@ async def get_order_by_client_id(api: ApiContext, request: Request) -> Response:
         request.owner, OrderFilter(client_order_id=name), limit=1
     )
     if not records:
-        raise order_not_found("clientOrderId")
+        archived = await api.services.orders.archived.find_by_name(request.owner, name)
+        raise order_not_found("clientOrderId") if archived is None else order_archived(archived)
     return await show_order(api, records[0])
 
 
@@ -97,11 +102,18 @@ async def get_order_events(api: ApiContext, request: Request) -> Response:
 
 
 async def load_order(api: ApiContext, request: Request, order_id: str) -> OrderRecord:
-    """The caller's order with this id. Raises ``Problem`` (404) if there is none."""
-    record = await api.services.orders.get(request.owner, parse_order_id(order_id))
+    """The caller's order with this id. Raises ``Problem`` (404, 410) if there is none."""
+    parsed = parse_order_id(order_id)
+    record = await api.services.orders.get(request.owner, parsed)
     if record is None:
-        raise order_not_found()
+        raise await explain_missing_order(api, request.owner, parsed)
     return record
+
+
+async def explain_missing_order(api: ApiContext, owner: str, order_id: UUID) -> Problem:
+    """The problem of an order that is not there: it was archived (410), or never was (404)."""
+    archived = await api.services.orders.archived.find(owner, order_id)
+    return order_not_found() if archived is None else order_archived(archived)
 
 
 async def get_stats(api: ApiContext, request: Request) -> Response:

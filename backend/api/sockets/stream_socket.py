@@ -40,6 +40,8 @@ async def serve_stream_socket(api: ApiContext, request: Request, socket: ClientS
         head = await api.services.feed.read_head()
         requested = head if after is None else after.position
         is_reset = requested is None or requested > head
+        if after is not None and requested is not None:
+            is_reset = is_reset or await api.services.orders.archived.has_after(requested.txid)
         start = head if requested is None or is_reset else requested
         await socket.accept()
         session = _StreamSession(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import orjson
 
 from backend.cli.operations.operator import DATA_DIR, load_operator_settings, run_on_database
 from backend.domain.times import parse_time
+from backend.store.archive.archived_events import open_archives
+from backend.store.archive.errors import ArchiveError
 from backend.store.audit_log.chain import AuditHead, AuditRow, ChainVerifier, parse_exported
 from backend.store.audit_log.reads import AuditReport, read_rows, verify_log
 from backend.store.database import DatabasePool
@@ -59,18 +62,26 @@ def audit() -> None:
     help="Verify an exported file instead, which may begin anywhere.",
 )
 @click.option("--skip-events", is_flag=True, help="Leave out the events of orders that it seals.")
+@click.option(
+    "--archive",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder that orders were archived to: their events are verified, too.",
+)
 def verify(
-    head: AuditHead | None, exported: Path | None, data_dir: str | None, *, skip_events: bool
+    head: AuditHead | None,
+    exported: Path | None,
+    data_dir: str | None,
+    folders: tuple[Path, ...],
+    *,
+    skip_events: bool,
 ) -> None:
     """Find rows that were altered, removed, inserted or moved; exits with 1 if there are some."""
     if exported is not None:
         report = _verify_file(exported, head)
     else:
-
-        async def call(pool: DatabasePool) -> AuditReport:
-            return await verify_log(pool, head, includes_events=not skip_events)
-
-        report = run_on_database(load_operator_settings(data_dir), call)
+        report = _verify_database(head, data_dir, folders, includes_events=not skip_events)
     for fault in report.faults:
         click.echo(fault)
     if report.faults:
@@ -78,6 +89,9 @@ def verify(
     click.echo(
         f"{report.rows} rows are as they were written, and {report.sealed_events} events of orders"
     )
+    if report.archived_events:
+        proof = "read there" if folders else "with --archive FOLDER they are verified, too"
+        click.echo(f"{report.archived_events} events that are sealed were archived: {proof}")
     click.echo(f"last row: {report.head}")
 
 
@@ -93,6 +107,25 @@ def export(since: datetime | None, until: datetime | None, data_dir: str | None)
             click.echo(orjson.dumps(row.to_json()))
 
     run_on_database(load_operator_settings(data_dir), call)
+
+
+def _verify_database(
+    head: AuditHead | None,
+    data_dir: str | None,
+    folders: Sequence[Path],
+    *,
+    includes_events: bool,
+) -> AuditReport:
+    with ExitStack() as stack:
+        try:
+            archives = stack.enter_context(open_archives(folders)) if folders else None
+        except ArchiveError as error:
+            raise click.ClickException(str(error)) from None
+
+        async def call(pool: DatabasePool) -> AuditReport:
+            return await verify_log(pool, head, includes_events=includes_events, archives=archives)
+
+        return run_on_database(load_operator_settings(data_dir), call)
 
 
 def _verify_file(path: Path, head: AuditHead | None) -> AuditReport:

@@ -9,6 +9,8 @@ from typing import Final
 
 import orjson
 
+from backend.store.archive.archived_events import ArchivedEvents
+from backend.store.archive.row_removal import ARCHIVED
 from backend.store.audit_log.chain import AuditHead, AuditRow, ChainVerifier
 from backend.store.database import DatabasePool
 
@@ -24,6 +26,19 @@ WHERE id > $1 AND ($2::timestamptz IS NULL OR at >= $2) AND ($3::timestamptz IS 
 ORDER BY id LIMIT {PAGE_ROWS}
 """  # noqa: S608 - constants only
 _DIGEST: Final = "SELECT events, digest FROM digest_order_events($1, $2)"
+# As digest_order_events hashes them.
+_READ_EVENTS: Final = """
+SELECT e.txid, e.order_id, e.seq, concat_ws(' ',
+    e.txid, e.order_id, e.seq, e.status,
+    to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), e.attempt,
+    encode(o.request_hash, 'hex'), o.owner, e.data::text) AS line
+FROM order_events e LEFT JOIN orders o ON o.id = e.order_id
+WHERE e.txid >= $1 AND e.txid < $2
+"""
+_COUNT_ARCHIVED: Final = f"""
+SELECT coalesce(sum((data::jsonb->>'events')::bigint), 0)::bigint AS events
+FROM audit_log WHERE action = '{ARCHIVED}'
+"""  # noqa: S608 - constants only
 
 
 async def read_rows(
@@ -50,17 +65,25 @@ class AuditReport:
         self.faults: list[str] = []
         self.rows = 0
         self.sealed_events = 0
+        self.archived_events = 0
+        """Events that are sealed and were archived, whether or not the archive was read."""
         self.head: AuditHead | None = None
 
 
 async def verify_log(
-    pool: DatabasePool, noted: AuditHead | None = None, *, includes_events: bool = True
+    pool: DatabasePool,
+    noted: AuditHead | None = None,
+    *,
+    includes_events: bool = True,
+    archives: ArchivedEvents | None = None,
 ) -> AuditReport:
     """Verify the whole log, and the events of orders that it seals. Raises ``Transient``.
 
-    ``noted`` is a row that was noted elsewhere, which must still be there.
+    ``noted`` is a row that was noted elsewhere, which must still be there. Events that were
+    archived are in ``archives``; without these their number alone is verified.
     """
     report = AuditReport()
+    seals = _SealVerifier(pool, report, archives)
     report.head = await read_head(pool)
     [journal] = await pool.read(_READ_FIRST_HASH)
     verifier = ChainVerifier(AuditHead(0, sha256(journal["id"].encode()).digest()))
@@ -70,7 +93,11 @@ async def verify_log(
         if noted is not None and row.id == noted.id and row.hash != noted.hash:
             report.faults.append(f"row {row.id} is not the one that was noted: it was written anew")
         if row.action == SEALED and includes_events:
-            await _verify_seal(pool, row, report)
+            await seals.verify(row)
+        if row.action == ARCHIVED and archives is not None:
+            seals.require_file(row)
+    if includes_events:
+        await seals.verify_archived_count()
     report.faults += verifier.verify_end(report.head)
     if noted is not None and noted.id > report.head.id:
         report.faults += verifier.verify_end(noted)
@@ -81,23 +108,80 @@ async def verify_log(
     return report
 
 
-async def _verify_seal(pool: DatabasePool, row: AuditRow, report: AuditReport) -> None:
-    try:
-        seal = orjson.loads(row.data)
-        first, end = int(seal["fromTxid"]), int(seal["toTxid"])
-        noted = int(seal["events"]), str(seal["sha256"])
-    except (KeyError, TypeError, ValueError):
-        report.faults.append(f"row {row.id} seals nothing that can be read")
-        return
-    [found] = await pool.read(_DIGEST, first, end)
-    report.sealed_events += found["events"]
-    if found["events"] != noted[0]:
-        report.faults.append(
-            f"events of orders of the transactions {first} to {end - 1}: {found['events']} are"
-            f" there, and row {row.id} seals {noted[0]}"
-        )
-    elif found["digest"] != noted[1]:
-        report.faults.append(
-            f"events of orders of the transactions {first} to {end - 1} are not as row {row.id}"
-            " seals them: one was altered, or its order has another owner or request"
-        )
+class _SealVerifier:
+    """Compares the events that entries seal with those that are there, and that were archived."""
+
+    def __init__(
+        self, pool: DatabasePool, report: AuditReport, archives: ArchivedEvents | None
+    ) -> None:
+        self._pool = pool
+        self._report = report
+        self._archives = archives
+        self._archived_max: int | None = None
+
+    async def verify(self, row: AuditRow) -> None:
+        """Verify the events that a row seals."""
+        report = self._report
+        try:
+            seal = orjson.loads(row.data)
+            first, end = int(seal["fromTxid"]), int(seal["toTxid"])
+            noted = int(seal["events"]), str(seal["sha256"])
+        except (KeyError, TypeError, ValueError):
+            report.faults.append(f"row {row.id} seals nothing that can be read")
+            return
+        events, digest = await self._read_digest(first, end, noted)
+        report.sealed_events += events
+        if events < noted[0] and self._archives is None and await self._count_archived():
+            report.archived_events += noted[0] - events
+        elif events != noted[0]:
+            report.faults.append(
+                f"events of orders of the transactions {first} to {end - 1}: {events} are"
+                f" there, and row {row.id} seals {noted[0]}"
+            )
+        elif digest != noted[1]:
+            report.faults.append(
+                f"events of orders of the transactions {first} to {end - 1} are not as row {row.id}"
+                " seals them: one was altered, or its order has another owner or request"
+            )
+
+    async def _read_digest(self, first: int, end: int, noted: tuple[int, str]) -> tuple[int, str]:
+        """The number and the hash of the events of a range, also of those that were archived."""
+        [found] = await self._pool.read(_DIGEST, first, end)
+        counted = found["events"], found["digest"]
+        if counted == noted or self._archives is None:
+            return counted
+        lines = self._archives.read(first, end)
+        archived = len(lines)
+        for row in await self._pool.read(_READ_EVENTS, first, end):
+            lines[row["txid"], row["order_id"].bytes, row["seq"]] = row["line"]
+        self._report.archived_events += min(archived, len(lines) - found["events"])
+        text = "\n".join(lines[key] for key in sorted(lines))
+        return len(lines), sha256(text.encode()).hexdigest()
+
+    def require_file(self, row: AuditRow) -> None:
+        """A fault if the file of an archive that a row names is not in those that were read."""
+        try:
+            told = orjson.loads(row.data)
+            name, digest = str(told["file"]), str(told["sha256"])
+        except (KeyError, TypeError, ValueError):
+            self._report.faults.append(f"row {row.id} names no file that can be read")
+            return
+        if self._archives is not None and digest not in self._archives.sha256s:
+            self._report.faults.append(
+                f"the file {name} of row {row.id} is in no archive that was given as it was written"
+            )
+
+    async def verify_archived_count(self) -> None:
+        """A fault if more events are missing than the log says were archived."""
+        count, missing = await self._count_archived(), self._report.archived_events
+        if missing > count:
+            self._report.faults.append(
+                f"{missing} events that are sealed are missing, and {count} were archived: some"
+                " were removed; with its archive the verification names the transactions"
+            )
+
+    async def _count_archived(self) -> int:
+        if self._archived_max is None:
+            [row] = await self._pool.read(_COUNT_ARCHIVED)
+            self._archived_max = row["events"]
+        return self._archived_max

@@ -6,6 +6,8 @@ disagree with the journal. A page is read from the groups of closed orders (``re
 of each group that is asked for at most a page, from an index that is sorted by ``closed_at``. That
 is the time of the end, or the later one at which a node told the amount: what becomes known late is
 behind all that was known before, for readers who go on from their last position.
+
+What was archived is read from the rows that outlive it: an order is in one of the two tables.
 """
 
 # ruff: noqa: S608 - every part of the SQL is a constant of this file; all values are arguments
@@ -27,7 +29,7 @@ class EndKind(Enum):
 
     FILLED = "{status} = 'confirmed' AND {type} <> 'twap'"
     """Confirmed orders with a transaction of their own: fills."""
-    UNFILLED = "({status} <> 'confirmed' OR {type} = 'twap')"
+    UNFILLED = "NOT ({status} = 'confirmed' AND {type} <> 'twap')"
     """All others: those that were not filled, and TWAP orders, whose slices were."""
 
 
@@ -60,7 +62,7 @@ network_fee_lamports"""
 
 # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
 _READ_FILLS: Final = f"""
-SELECT page.at, o.*, e.at AS confirmed_at, e.data, s.at AS submitted_at FROM ({{page}}) page
+SELECT page.at, o.*, e.at AS confirmed_at, e.data, s.at AS submitted_at FROM page
 CROSS JOIN LATERAL (SELECT {_FILL_COLUMNS} FROM orders WHERE id = page.id LIMIT 1) o
 LEFT JOIN LATERAL (
     SELECT at, data FROM order_events WHERE order_id = page.id AND seq = o.seq LIMIT 1
@@ -69,10 +71,18 @@ LEFT JOIN LATERAL (
     SELECT at FROM order_events
     WHERE order_id = page.id AND seq < o.seq AND status = 'submitted' ORDER BY seq DESC LIMIT 1
 ) s ON true
+UNION ALL
+SELECT page.at, o.* FROM page CROSS JOIN LATERAL (
+    SELECT {_FILL_COLUMNS}, confirmed_at, data, submitted_at
+    FROM archived_orders WHERE id = page.id LIMIT 1
+) o
 """
 _READ_UNFILLED: Final = f"""
-SELECT page.at, page.id, o.* FROM ({{page}}) page
+SELECT page.at, page.id, o.* FROM page
 CROSS JOIN LATERAL (SELECT {_UNFILLED_COLUMNS} FROM orders WHERE id = page.id LIMIT 1) o
+UNION ALL
+SELECT page.at, page.id, o.* FROM page
+CROSS JOIN LATERAL (SELECT {_UNFILLED_COLUMNS} FROM archived_orders WHERE id = page.id LIMIT 1) o
 """
 _OF_GROUP: Final = {
     name: f"split_part(g.closed_as, ' ', {n})"
@@ -113,8 +123,8 @@ class _EndedBuilder:
         is_named = which.batch_id is not None or which.parent_id is not None
         page = self._select_named() if is_named else self._select_merged()
         read = _READ_FILLS if which.kind is EndKind.FILLED else _READ_UNFILLED
-        groups = "" if is_named else GROUPS
-        sql = f"{groups}{read.format(page=page)}{self._sort('page.at', 'page.id')}"
+        groups = "WITH" if is_named else f"{GROUPS},"
+        sql = f"{groups} page AS MATERIALIZED ({page}) {read}{self._sort('at')}"
         return ListStatement(sql, self._args)
 
     def _select_named(self) -> str:
@@ -128,14 +138,18 @@ class _EndedBuilder:
             others = f" AND parent_id = {self._add(which.parent_id)}"
         at = "coalesce(closed_at, updated_at)"
         return (
-            f"SELECT id, {at} AS at FROM (SELECT * FROM orders"
+            f"SELECT id, at FROM (SELECT id, {at} AS at FROM (SELECT * FROM orders"
             f" WHERE owner = $1 AND {column} = {self._add(value)} OFFSET 0) o"
             f" WHERE NOT open{others}{self._match(_OF_ORDER)}{self._limit_range(at)}"
-            f" {self._sort(at)} LIMIT $2"
+            f" UNION ALL SELECT id, ended_at FROM (SELECT * FROM archived_orders"
+            f" WHERE owner = $1 AND {column} = {self._add(value)} OFFSET 0) o"
+            f" WHERE true{others}{self._match(_OF_ORDER)}{self._limit_range('ended_at')}"
+            f") found {self._sort('at')} LIMIT $2"
         )
 
     def _select_merged(self) -> str:
-        """A page of each group, and of what an older version of the engine has closed."""
+        """A page of each group, of what an older version of the engine has closed, and archived."""
+        which = self._which
         grouped = (
             "(SELECT c.id, c.at FROM groups g CROSS JOIN LATERAL ("
             "SELECT id, closed_at AS at FROM orders"
@@ -147,9 +161,14 @@ class _EndedBuilder:
             f" AND NOT open{self._match(_OF_ORDER)}{self._limit_range('updated_at')}"
             f" {self._sort('updated_at')} LIMIT $2)"
         )
-        return (
-            f"SELECT id, at FROM ({grouped} UNION ALL {unmarked}) found {self._sort('at')} LIMIT $2"
+        kind = which.kind.value.format(status="status", type="type")
+        archived = (
+            "(SELECT id, ended_at AS at FROM archived_orders"
+            f" WHERE owner = $1 AND {kind}{self._match(_OF_ORDER)}{self._limit_range('ended_at')}"
+            f" {self._sort('ended_at')} LIMIT $2)"
         )
+        found = f"{grouped} UNION ALL {unmarked} UNION ALL {archived}"
+        return f"SELECT id, at FROM ({found}) found {self._sort('at')} LIMIT $2"
 
     def _match(self, columns: dict[str, str]) -> str:
         which = self._which

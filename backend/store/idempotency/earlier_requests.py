@@ -4,7 +4,8 @@ A key belongs to the first request that had it. If that stored an order, the key
 under a unique index. If all its orders repeated earlier ones by their client order ids, it stored
 nothing, and the key is in ``replayed_keys``: no order of another request is stored with it. That
 both hold for requests at the same moment as well is the work of two functions of the database, see
-``migrations/0018_key_locks.sql``.
+``migrations/0018_key_locks.sql``. The keys of archived orders are in ``replayed_keys`` as well, and
+their client order ids in ``archived_names``, each with the order.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Final, NamedTuple
+
+import asyncpg
 
 from backend.domain.errors import EngineError, IdempotencyKeyReused, Transient
 from backend.domain.lifecycle import Status
@@ -26,6 +29,12 @@ IS_KEY_FREE: Final = (
 
 None can have it until the end of the transaction.
 """
+# A part of a statement of its own, which no plan makes a join of: an index is looked into.
+IS_NAME_FREE: Final = """(
+    SELECT true FROM archived_names a
+    WHERE a.owner = input.owner AND a.client_order_id = input.client_order_id LIMIT 1
+) IS NULL"""
+"""The condition on an order of ``input`` that no archived order has its client order id."""
 KEY_WAIT_S: Final = 1.0
 """How long a request that stores nothing waits for one that stores orders with the same key."""
 KEY_POLL_S: Final = 0.002
@@ -47,10 +56,19 @@ FROM unnest($1::text[], $2::text[], $3::bytea[]) AS i(owner, name, request_hash)
 _IS_FREE: Final = "SELECT is_idempotency_key_free($1, $2, $3)"
 
 _FIND_KEYS: Final = """
-SELECT r.owner, r.idempotency_key, r.request_hash
+SELECT r.owner, r.idempotency_key AS name, r.request_hash, r.is_of_batch, r.order_id,
+    r.order_created_at, r.order_status
 FROM (
     SELECT * FROM unnest($1::text[], $2::text[]) AS i(owner, name) LIMIT cardinality($1::text[])
 ) i JOIN replayed_keys r ON r.owner = i.owner AND r.idempotency_key = i.name
+"""
+
+_FIND_NAMES: Final = """
+SELECT n.owner, n.client_order_id AS name, n.request_hash, n.is_of_batch, n.order_id,
+    n.order_created_at, n.order_status
+FROM (
+    SELECT * FROM unnest($1::text[], $2::text[]) AS i(owner, name) LIMIT cardinality($1::text[])
+) i JOIN archived_names n ON n.owner = i.owner AND n.client_order_id = i.name
 """
 
 _FORGET_KEY: Final = """
@@ -121,15 +139,25 @@ async def find_earlier(
         if not named:
             continue
         owners, names = zip(*named, strict=True)
-        if column == "idempotency_key":  # before the orders: a batch moves its key to them
-            for row in await connection.fetch(_FIND_KEYS, owners, names):
-                earlier.keys[row["owner"], row["idempotency_key"]] = row["request_hash"]
+        # Before the orders: a batch moves its key to them. What is archived may be there, too.
+        find = _FIND_KEYS if column == "idempotency_key" else _FIND_NAMES
+        for row in await connection.fetch(find, owners, names):
+            if row["order_id"] is None:
+                earlier.keys[row["owner"], row["name"]] = row["request_hash"]
+            else:
+                earlier.orders[row["owner"], column, row["name"]] = _parse_archived(row)
         for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
             replay = AcceptedOrder(row["id"], row["created_at"], True, Status(row["status"]))
             is_of_batch = row["batch_id"] is not None
             stored = _StoredOrder(replay, row["request_hash"], is_of_batch)
             earlier.orders[row["owner"], column, row[column]] = stored
     return earlier
+
+
+def _parse_archived(row: asyncpg.Record) -> _StoredOrder:
+    status = Status(row["order_status"])
+    replay = AcceptedOrder(row["order_id"], row["order_created_at"], True, status)
+    return _StoredOrder(replay, row["request_hash"], row["is_of_batch"])
 
 
 async def find_conflict(

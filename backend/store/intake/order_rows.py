@@ -11,7 +11,7 @@ from backend.domain.orders import NewOrder, OrderTerms
 from backend.domain.route_constraints import encode_constraints
 from backend.store.committed_events import encode_first_data
 from backend.store.groups.bracket_rows import encode_bracket
-from backend.store.idempotency.earlier_requests import IS_KEY_FREE
+from backend.store.idempotency.earlier_requests import IS_KEY_FREE, IS_NAME_FREE
 from backend.store.waiting.condition_rows import encode_condition
 from backend.store.waiting.order_columns import INPUT_NAMES, INPUT_TYPES
 
@@ -41,6 +41,7 @@ WITH input AS (
            CASE WHEN waits THEN order_trigger_shard(token_in, token_out) END{{rare_columns}}
     FROM input CROSS JOIN written
     WHERE (input.idempotency_key IS NULL OR {IS_KEY_FREE})
+        AND (input.client_order_id IS NULL OR {IS_NAME_FREE})
         AND (expires_at > now() AND expires_at <= now() + $20::interval) IS NOT FALSE{{admitted}}
     ON CONFLICT DO NOTHING
     RETURNING id, created_at

@@ -20,6 +20,12 @@ SELECT i.signature FROM (
     LIMIT cardinality($1::text[])
 ) i JOIN order_events e ON e.order_id = i.order_id AND e.status = 'submitted'
     AND e.data->>'txHash' = i.signature
+UNION ALL
+SELECT i.signature FROM (
+    SELECT * FROM unnest($1::text[], $2::uuid[]) AS i(signature, order_id)
+    LIMIT cardinality($1::text[])
+) i JOIN archived_orders a ON a.id = i.order_id
+    AND (a.tx_hash = i.signature OR i.signature = ANY(a.signatures))
 """
 _STORE: Final = """ -- store found transaction
 INSERT INTO found_transactions (signature, wallet, slot, order_id, attempt, err, wire, changes)

@@ -19,6 +19,7 @@ from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
 from backend.domain.route_constraints import decode_constraints
 from backend.domain.tokens import TokenRegistry
+from backend.store.archive.archived_orders import ArchivedOrders
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
 from backend.store.groups.bracket_rows import decode_bracket
@@ -78,6 +79,8 @@ class OrderQueries:
         self._pool = pool
         self._readers = readers or pool
         self._tokens = tokens
+        self.archived = ArchivedOrders(self._readers)
+        """Where orders are that are no longer there."""
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""

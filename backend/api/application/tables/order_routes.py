@@ -18,6 +18,8 @@ from backend.domain.access.scopes import Scope
 
 _DATABASE_UNAVAILABLE: Final = (503,)
 """The problem status of every route that needs PostgreSQL, while it is unavailable."""
+_OF_AN_ORDER: Final = (410, *_DATABASE_UNAVAILABLE)
+"""Those of every route of one order, which may have been archived."""
 
 EXECUTE: Final = Route(
     "POST",
@@ -84,7 +86,13 @@ ORDER: Final = Route(
     "GET",
     "/api/orders/<orderId>",
     read_orders.get_order,
-    RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
+    RouteDoc(
+        "Show an order",
+        "orders",
+        response="Order",
+        problem_statuses=_OF_AN_ORDER,
+        description="410 `order_archived` with its `archived` file if it was moved to an archive.",
+    ),
     scopes=(Scope.READ,),
 )
 CANCEL: Final = Route(
@@ -95,7 +103,7 @@ CANCEL: Final = Route(
         "Cancel an order that is not submitted",
         "orders",
         response="Order",
-        problem_statuses=(409, *_DATABASE_UNAVAILABLE),
+        problem_statuses=(409, *_OF_AN_ORDER),
         description="200 with the cancelled order: it will never be executed; a repeat gets the"
         " same. Or 409 `too_late` with the `order` as it is: submitted, so that it may land until"
         " `mayLandUntil`, or ended. Nothing in between. With a `twap` its slices are cancelled that"
@@ -112,7 +120,7 @@ AMEND: Final = Route(
         "orders",
         response="Order",
         body="AmendBody",
-        problem_statuses=(409, 412, 428, *_DATABASE_UNAVAILABLE),
+        problem_statuses=(409, 412, 428, *_OF_AN_ORDER),
         parameters=("If-Match",),
         description="`If-Match` names the `seq` of the order that is amended, in quotes. 200 with"
         " the order: from then on it is executed by its new terms only, and its next `waiting`"
@@ -186,7 +194,7 @@ ORDER_BY_CLIENT_ID: Final = Route(
         "Show the order with a `clientOrderId`",
         "orders",
         response="Order",
-        problem_statuses=_DATABASE_UNAVAILABLE,
+        problem_statuses=_OF_AN_ORDER,
         description="The rest of the path is the id, percent-encoded: `/` may be in it as it is or"
         " as `%2F`, also at its beginning and its end. Of the ids `.` and `..`, which clients take"
         " for folders, and behind a proxy that changes paths, `GET /api/orders?clientOrderId=` has"
@@ -202,7 +210,7 @@ EVENTS: Final = Route(
         "Show what has happened to an order",
         "orders",
         response="OrderEvents",
-        problem_statuses=(400, *_DATABASE_UNAVAILABLE),
+        problem_statuses=(400, *_OF_AN_ORDER),
         parameters=("after (seq)",),
     ),
     scopes=(Scope.READ,),

@@ -8,9 +8,9 @@ from typing import Final
 
 from backend.api.context import ApiContext
 from backend.api.routes.cancel_orders import too_late
-from backend.api.routes.parameters import SEQ_MAX, order_not_found, parse_order_id
+from backend.api.routes.parameters import SEQ_MAX, parse_order_id
 from backend.api.routes.place_orders import await_written, read_holdings
-from backend.api.routes.read_orders import show_order
+from backend.api.routes.read_orders import explain_missing_order, show_order
 from backend.api.routes.waiting.order_markets import (
     find_met_price,
     judge_waiting,
@@ -47,7 +47,7 @@ async def amend_order(api: ApiContext, request: Request) -> Response:
     for _ in range(ATTEMPTS_MAX):
         record = await services.orders.get_current(request.owner, order_id)
         if record is None:
-            raise order_not_found()
+            raise await explain_missing_order(api, request.owner, order_id)
         _require_amendable(api, record, seq)
         amendment = await _build_amendment(api, request.owner, record, amend_request)
         if not amendment.describe():
@@ -56,7 +56,7 @@ async def amend_order(api: ApiContext, request: Request) -> Response:
         if await await_written(services.amendments.amend(amendment), _UNKNOWN_RESULT):
             amended = await services.orders.get_current(request.owner, order_id)
             if amended is None:
-                raise order_not_found()
+                raise await explain_missing_order(api, request.owner, order_id)
             return await show_order(api, amended)
         await _refuse_expiry(api, record, amendment)
     raise Transient("busy", "the order changes again and again; repeat the request")

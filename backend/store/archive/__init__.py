@@ -1,0 +1,1 @@
+"""Archives: ended orders written to files, verified there, and removed from the tables."""
