@@ -58,6 +58,9 @@ def _parse_numbers(
 @click.option(
     "--history-orders", type=click.IntRange(min=1), help="Past orders in the tables for `history`."
 )
+@click.option(
+    "--api-counts", callback=_parse_numbers, help="`apis`: numbers of API processes, e.g. 1,8."
+)
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.option("--apis", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of orders and prices.")
@@ -88,7 +91,9 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
     batch    POSTs of 1,000 orders
     demo     all orders at once, with the delays of a real chain
     stream   delay from the database to sockets: of single orders, and of all orders
+    apis     100 orders/s to 50 streams, served by 1, 2, 4 and 8 API processes
     history  batch and single, on empty tables and on tables with a million orders
+    archive  a million past orders are moved to files beside 100 orders/s
     fairness single orders of one owner, alone and behind 100,000 orders of another
     waiting  100,000 orders that wait for a price: what they cost, and how soon they are met
     pgbench  the journal's SQL statement without the engine: the limit set by PostgreSQL
@@ -137,8 +142,10 @@ def _build_load(quick: bool, options: Mapping[str, Any]) -> LoadParameters:
         "batches_at_once": options["concurrency"],
         "single_rate": options["rate"],
         "stream_rate": options["rate"],
+        "api_rate": options["rate"],
         "order_socket_counts": options["sockets"],
         "stream_counts": options["streams"],
+        "api_counts": options["api_counts"],
         "history_orders": options["history_orders"],
         "orders": options["orders"] and dict.fromkeys(Mode, options["orders"]),
     }

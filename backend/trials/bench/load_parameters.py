@@ -19,7 +19,9 @@ class Mode(StrEnum):
     BATCH = "batch"
     DEMO = "demo"
     STREAM = "stream"
+    APIS = "apis"
     HISTORY = "history"
+    ARCHIVE = "archive"
     FAIRNESS = "fairness"
     WAITING = "waiting"
     PGBENCH = "pgbench"
@@ -40,6 +42,9 @@ class LoadParameters:
     fairness_rate: float = 5.0
     order_socket_counts: tuple[int, ...] = (1, 100, 1_000)
     stream_counts: tuple[int, ...] = (1, 100)
+    api_counts: tuple[int, ...] = (1, 2, 4, 8)
+    api_streams: int = 50
+    api_rate: float = 100.0
     history_orders: int = 1_000_000
     history_modes: tuple[Mode, ...] = (Mode.BATCH, Mode.SINGLE)
     waiting: WaitingLoad = field(default_factory=WaitingLoad)
@@ -57,7 +62,9 @@ DEFAULT_LOAD: Final = LoadParameters(
         Mode.BATCH: 20_000,
         Mode.DEMO: 5_000,
         Mode.STREAM: 3_000,
+        Mode.APIS: 3_000,
         Mode.HISTORY: 10_000,
+        Mode.ARCHIVE: 3_000,
         Mode.FAIRNESS: 100_000,
         Mode.WAITING: 100_000,
         Mode.PGBENCH: 20_000,
@@ -71,7 +78,9 @@ QUICK_LOAD: Final = LoadParameters(
         Mode.BATCH: 100,
         Mode.DEMO: 40,
         Mode.STREAM: 40,
+        Mode.APIS: 20,
         Mode.HISTORY: 60,
+        Mode.ARCHIVE: 20,
         Mode.FAIRNESS: 2_000,
         Mode.WAITING: 300,
         Mode.PGBENCH: 200,
@@ -81,6 +90,8 @@ QUICK_LOAD: Final = LoadParameters(
     batch_orders=20,
     order_socket_counts=(1, 5),
     stream_counts=(1, 5),
+    api_counts=(2,),
+    api_streams=2,
     history_orders=1_000,
     history_modes=(Mode.BATCH,),
     ceiling_rows=(50,),

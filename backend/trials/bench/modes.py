@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -28,6 +29,8 @@ from backend.trials.bench.listeners import (
     place_on_order_sockets,
 )
 from backend.trials.bench.load_parameters import LoadParameters, Mode
+from backend.trials.bench.measurements.api_processes import measure_api_processes
+from backend.trials.bench.measurements.archive import measure_archive
 from backend.trials.bench.measurements.database_ceiling import measure_record_rates
 from backend.trials.bench.measurements.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
 from backend.trials.bench.measurements.waiting import measure_latency, measure_waiting
@@ -66,7 +69,9 @@ class ModeRunner:
             Mode.TRACE: self._run_trace,
             Mode.DEMO: self._run_demo,
             Mode.STREAM: self._run_stream,
+            Mode.APIS: self._run_apis,
             Mode.HISTORY: partial(self._run_history, number),
+            Mode.ARCHIVE: self._run_archive,
             Mode.FAIRNESS: self._run_fairness,
             Mode.WAITING: self._run_waiting,
             Mode.PGBENCH: self._run_pgbench,
@@ -170,6 +175,29 @@ class ModeRunner:
                 }
                 violations += result.violations
         return RunResult(figures, violations)
+
+    async def _run_apis(self) -> RunResult:
+        load, figures, violations = self.load, dict[str, float](), list[str]()
+        for count in load.api_counts:
+            measured, found = await measure_api_processes(
+                self._open_run(replace(self.layout, apis=count)),
+                count,
+                sockets=load.api_streams,
+                orders=load.orders[Mode.APIS],
+                rate=load.api_rate,
+            )
+            figures |= measured
+            violations += found
+        return RunResult(figures, violations)
+
+    async def _run_archive(self) -> RunResult:
+        past_url = await self.open_history_database()
+        orders, rate = self.load.orders[Mode.ARCHIVE], self.load.api_rate
+        async with self._open_run(template_url=past_url) as run:
+            name = Path(run.system.database_url.partition("?")[0]).name
+            folder = self.layout.data_dir / "archives" / name
+            figures = await measure_archive(run, folder, orders, rate)
+            return RunResult(figures, await run.find_violations())
 
     async def _run_fairness(self) -> RunResult:
         backlog, size = self.load.orders[Mode.FAIRNESS], self.load.batch_orders
