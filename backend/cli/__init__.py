@@ -1,7 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
 rehearse | verify | wallet | signer | report | halt | resume | state | halts | limits | audit |
 archive | notify | dashboard | accounts | attack | bench | chaos | deployments | exactness |
-failover | fuzz | hosts | nodes | oracle | overlimit | splits | upgrade-trial |
+failover | fuzz | hosts | nodes | oracle | overlimit | power-loss | splits | upgrade-trial |
 wallets | webhook-trial``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
@@ -163,6 +163,11 @@ COMMANDS: Final = {
         "backend.trials.oracle.command",
         "oracle",
         "Compare when waiting orders are released with a brute-force replay of the prices.",
+    ),
+    "power-loss": CommandSource(
+        "backend.trials.failover.power_command",
+        "power_loss",
+        "Cut the power of PostgreSQL's disk under orders, and audit what was answered.",
     ),
     "splits": CommandSource(
         "backend.trials.splits.command",

@@ -1,1 +1,1 @@
-"""Trials of stores that change over: promoted standbys, restored backups, other primaries."""
+"""Trials of stores that fail: promoted standbys, restored backups, disks that lose power."""

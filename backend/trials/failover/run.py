@@ -14,8 +14,6 @@ from typing import Final
 
 import aiohttp
 
-from backend.chain.wallet import create_paper_wallet
-from backend.config import Profile
 from backend.domain.lifecycle import Status
 from backend.embedded.data_dir import hold_data_dir
 from backend.embedded.valkey import ValkeyServer
@@ -25,12 +23,10 @@ from backend.trials.audit.collector import EvidenceCollector, TrialAddresses, fi
 from backend.trials.audit.evidence import DatabaseSnapshot, fetch_database_time
 from backend.trials.audit.records import Violation
 from backend.trials.audit.rules import audit
-from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
 from backend.trials.chaos.units.process_unit import ProcessUnit
+from backend.trials.failover.engine_processes import start_engine
 from backend.trials.failover.postgres_node import PostgresNode, build_shared_url, describe_source
-from backend.trials.module_process import start_module
 
-WORKERS: Final = 2
 TIMEOUT_S: Final = 180.0
 _SYNCHRONOUS: Final = (
     "ALTER SYSTEM SET synchronous_standby_names = '*'",
@@ -115,8 +111,7 @@ def _build_result(
 
 @asynccontextmanager
 async def _run_servers(data_dir: Path, *, compares_history: bool) -> AsyncIterator[_Servers]:
-    log_dir = data_dir / "logs"
-    log_dir.mkdir(mode=0o700)
+    (data_dir / "logs").mkdir(mode=0o700)
     async with AsyncExitStack() as stack:
         first, second = (
             PostgresNode(
@@ -133,24 +128,10 @@ async def _run_servers(data_dir: Path, *, compares_history: bool) -> AsyncIterat
             stack.push_async_callback(unit.kill)
         await redis.start()
         await _start_databases(first, second, primary, standby)
-        settings = {
-            **SETTINGS,
-            "profile": Profile.INSTANT,
-            "database_url": build_shared_url(first, second),
-            "redis_url": valkey.url,
-            "journal_reconciliation": "on" if compares_history else "off",
-        }
-        chain = await start_module(stack, "chain", _list_chain_arguments(data_dir), {}, log_dir)
-        settings["solana_rpc_url"] = chain.address
-        settings["rpc_ws_url"] = chain.address.replace("http", "ws", 1)
-        for number in range(WORKERS):
-            argv = ("backend.cli", "worker")
-            await start_module(stack, f"worker-{number}", argv, settings, log_dir)
-        api_argv = ("backend.cli", "api", "--port", "0")
-        api = await start_module(stack, "api", api_argv, settings, log_dir)
-        wallet = create_paper_wallet().address
-        url = str(settings["database_url"])
-        yield _Servers(primary, second, TrialAddresses(url, chain.address, api.address, wallet))
+        stores = {"database_url": build_shared_url(first, second), "redis_url": valkey.url}
+        reconciliation = {"journal_reconciliation": "on" if compares_history else "off"}
+        addresses = await start_engine(stack, data_dir, stores, reconciliation)
+        yield _Servers(primary, second, addresses)
 
 
 async def _start_databases(
@@ -163,11 +144,3 @@ async def _start_databases(
     await second.wait_replayed(first)
     for statement in _SYNCHRONOUS:
         await first.fetch(statement)
-
-
-def _list_chain_arguments(data_dir: Path) -> tuple[str, ...]:
-    return (
-        *("backend.simulator", "--data-dir", str(data_dir / "chain"), "--profile", "instant"),
-        *("--slot-seconds", str(SLOT_S), "--confirmed-slots", str(CONFIRMED_SLOTS)),
-        *("--finalized-slots", str(FINALIZED_SLOTS)),
-    )
