@@ -39,6 +39,21 @@ class ServerSettings(BaseSettings):
         " `auto` looks; `pooled` prepares no statement by name; `direct` does, for a pooler in"
         " session mode or with `max_prepared_statements`.",
     )
+    database_connections: int = Field(
+        10,
+        ge=3,
+        le=100,
+        description="Number of database connections of one process; an API opens"
+        " `ORDER_ENGINE_READERS_MAX` more.",
+    )
+    database_processes: int = Field(
+        0,
+        ge=0,
+        le=1_000,
+        description="Number of processes, API and workers, that are to share PostgreSQL. None"
+        " starts unless the server permits connections for all of them, each counted as an API. 0:"
+        " this is not checked.",
+    )
     feed_lag_warning_s: float = Field(
         5,
         gt=0,

@@ -53,10 +53,9 @@ from backend.store.launches.found_pools import FoundPools
 from backend.store.prices.price_bars import PriceBars
 from backend.store.trading.rules import TradingRules
 from backend.store.verification.cluster_binding import bind_cluster
+from backend.store.verification.connection_budget import require_connections
 from backend.store.verification.durability import describe_protection, read_durability
 from backend.venues.venue import Venue
-
-DATABASE_CONNECTIONS_MAX = 10
 
 
 class LaunchServices(NamedTuple):
@@ -182,11 +181,15 @@ async def _open_database(
 
     async def connect() -> DatabasePool:
         return await stack.enter_async_context(
-            open_pool(url, connections_max=DATABASE_CONNECTIONS_MAX, pooling=pooling)
+            open_pool(url, connections_max=settings.database_connections, pooling=pooling)
         )
 
     pool = await wait_for_server("PostgreSQL", connect, away=(Transient,), stop=stop)
     await _check_durability(pool, settings)
+    if settings.database_processes:
+        of_each = settings.database_connections + settings.readers_max
+        check = partial(require_connections, pool, settings.database_processes, of_each)
+        await wait_for_server("PostgreSQL", check, away=(Transient,), stop=stop)
     return pool
 
 
