@@ -12,6 +12,7 @@ import click
 from backend import embedded
 from backend.cli.database_errors import report_database_errors
 from backend.cli.process import PROFILE_CHOICE, load_settings, run_process
+from backend.config import Settings, get_variable_name
 from backend.embedded.launcher import ForegroundTask, launch_engine
 from backend.embedded.start_terminal import StartTerminal
 from backend.runtime.startup import StartInterrupted
@@ -36,6 +37,12 @@ from backend.simulator.options import DRESS_NAMES, POOL_SETS
     default=DRESS_NAMES[0],
     help="The cluster that the simulated node looks like.",
 )
+@click.option(
+    "--signer",
+    "has_signer",
+    is_flag=True,
+    help="Let a process of its own have the paper wallet's key.",
+)
 @click.option("--headless", is_flag=True, help="Run without the dashboard.")
 @click.option("--smoke", is_flag=True, help="Execute 20 orders, show their results, and stop.")
 def up(
@@ -47,6 +54,7 @@ def up(
     seed: int | None,
     pools: str,
     dress: str,
+    has_signer: bool,
     headless: bool,
     smoke: bool,
 ) -> None:
@@ -54,6 +62,8 @@ def up(
     settings = load_settings(
         port=port, data_dir=data_dir, profile=profile, workers=workers, seed=seed
     )
+    if has_signer:
+        _require_paper_wallet(settings)
     terminal = StartTerminal()
     foreground: ForegroundTask | None = _run_smoke_test if smoke else None
     if foreground is None and not headless and sys.stdin.isatty() and sys.stdout.isatty():
@@ -66,6 +76,7 @@ def up(
                 settings,
                 pools=pools,
                 dress=dress,
+                has_signer=has_signer,
                 stop=stop,
                 force_stop=force_stop,
                 foreground=foreground,
@@ -74,6 +85,18 @@ def up(
 
     with report_database_errors():
         run_process("up", run)
+
+
+def _require_paper_wallet(settings: Settings) -> None:
+    """Refuse a signer beside one, a wallet or a node of the user's."""
+    names = ("signer_socket", "wallet_file", "wallet_files", "solana_rpc_url")
+    for name in names:
+        if getattr(settings, name):
+            raise click.UsageError(
+                f"--signer starts a signer of the simulated node's paper wallet, and"
+                f" {get_variable_name(name)} is set: for a wallet of yours start `order-engine"
+                " signer` and set ORDER_ENGINE_SIGNER_SOCKET"
+            )
 
 
 async def _run_smoke_test(url: str, key: str | None) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -29,7 +28,6 @@ from backend.api.server.listener import choose_free_port, get_reachable_url, ope
 from backend.config import Settings, get_variable_name, set_variables
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
-from backend.embedded.child_process import build_parent_death_hook
 from backend.embedded.engine_processes import ProcessCommand, Stage
 from backend.embedded.ready_message import build_ready_message
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
@@ -61,6 +59,7 @@ async def launch_engine(
     *,
     pools: str = POOL_SETS[0],
     dress: str = DRESS_NAMES[0],
+    has_signer: bool = False,
     stop: asyncio.Event,
     force_stop: asyncio.Event,
     foreground: ForegroundTask | None = None,
@@ -69,7 +68,7 @@ async def launch_engine(
     """Run all processes until ``stop`` is set or the foreground task has ended.
 
     ``pools`` are those of the simulated node, one of its ``POOL_SETS``, and ``dress`` is its
-    cluster, one of its ``DRESS_NAMES``.
+    cluster, one of its ``DRESS_NAMES``. ``has_signer`` starts a signer of its paper wallet.
 
     Raises ``Rejected`` or ``Transient`` if a process cannot be started, ``ConfigurationError`` if
     an address is invalid, and ``Rejected`` if the foreground task failed.
@@ -100,7 +99,7 @@ async def launch_engine(
                 redis_url=servers.redis_url,
                 **_child_settings(settings),
             )
-            plan = _StagePlan(settings, env, data_dir, api_sockets, pools, dress)
+            plan = _StagePlan(settings, env, data_dir, api_sockets, pools, dress, has_signer)
             await _supervise_plan(plan, stop, force_stop, foreground, on_notice)
 
 
@@ -133,12 +132,14 @@ class _StagePlan:
         api_sockets: Sequence[socket.socket],
         pools: str,
         dress: str,
+        has_signer: bool,
     ) -> None:
         self.settings = settings
         self.env = env
         self.data_dir = data_dir
         self.api_sockets = api_sockets
         self.pools, self.dress = pools, dress
+        self.has_signer = has_signer
         self.chain_port = settings.chain_port or choose_free_port(settings.host)
 
     def chain_commands(self, _: Mapping[str, str]) -> list[ProcessCommand]:
@@ -148,8 +149,23 @@ class _StagePlan:
         looks = ("--pools", self.pools, "--dress", self.dress)
         return [_build_engine_command("chain", (*argv, *looks), self.env)]
 
+    def signer_commands(self, _: Mapping[str, str]) -> list[ProcessCommand]:
+        if not self.has_signer:
+            return []
+        from backend.chain.signing.paper_signer import (  # noqa: PLC0415 - it needs keys of Solana
+            SETTINGS,
+            SIGNER,
+            prepare_signer,
+        )
+
+        chosen = {n: v for n, v in SETTINGS.items() if get_variable_name(n) not in self.env}
+        env = set_variables(self.env, **chosen)
+        return [_build_engine_command(SIGNER, prepare_signer(self.data_dir).argv, env)]
+
     def worker_commands(self, ready: Mapping[str, str]) -> list[ProcessCommand]:
         env = self._add_chain_url(ready)
+        if "signer" in ready:
+            env = set_variables(env, signer_socket=ready["signer"])
         stop_s = self.settings.shutdown_s + RELEASE_TIMEOUT_S + 5
         return [
             _build_engine_command(f"worker-{n}", ("worker",), env, stop_timeout_s=stop_s)
@@ -201,7 +217,10 @@ async def _supervise_plan(
         await engine_processes.run_stages(
             [
                 [_announce_stage(stage, on_notice) for stage in step]
-                for step in ((plan.chain_commands,), (plan.worker_commands, plan.api_commands))
+                for step in (
+                    (plan.chain_commands, plan.signer_commands),
+                    (plan.worker_commands, plan.api_commands),
+                )
             ],
             log_dir=plan.data_dir / "logs",
             stop=stop,
@@ -252,25 +271,6 @@ def _announce_stage(stage: Stage, on_notice: NoticeHandler) -> Stage:
         return commands
 
     return announce
-
-
-async def run_dashboard(url: str, key: str | None) -> bool:
-    """Show the dashboard on this terminal until the user quits it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tui",
-        "--url",
-        url,
-        env={**os.environ, **({} if key is None else {API_KEY_VARIABLE: key})},
-        preexec_fn=build_parent_death_hook(signal.SIGTERM),
-    )
-    try:
-        return await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
 
 
 def _build_engine_command(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import sys
 from pathlib import Path
 from time import monotonic
 
 import click
 
-from backend.embedded.launcher import run_dashboard
+from backend.embedded.child_process import build_parent_death_hook
+from backend.embedded.launcher import API_KEY_VARIABLE
 from backend.embedded.supervisor import Notice
 
 
@@ -34,3 +39,22 @@ class StartTerminal:
             return await run_dashboard(url, key)
         finally:
             self._is_taken = False
+
+
+async def run_dashboard(url: str, key: str | None) -> bool:
+    """Show the dashboard on this terminal until the user quits it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tui",
+        "--url",
+        url,
+        env={**os.environ, **({} if key is None else {API_KEY_VARIABLE: key})},
+        preexec_fn=build_parent_death_hook(signal.SIGTERM),
+    )
+    try:
+        return await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()

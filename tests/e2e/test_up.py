@@ -190,14 +190,20 @@ async def test_a_configuration_error_is_explained_in_a_sentence(
     assert "Traceback" not in output
 
 
-async def test_the_smoke_test_ends_well_and_shows_every_order(data_dir: Path) -> None:
-    arguments = ("up", "--port", "0", "--data-dir", str(data_dir), *INSTANT, "--smoke")
+async def test_the_smoke_test_ends_well_with_a_signer_and_shows_every_order(data_dir: Path) -> None:
+    folder = data_dir / "with blanks"
+    arguments = ("up", "--port", "0", "--data-dir", str(folder), *INSTANT, "--smoke", "--signer")
     keys = "anna:anna-key-0123456789,bert:bert-key-0123456789"
     code, output = await run_command(*arguments, ORDER_ENGINE_API_KEYS=keys)
     assert code == 0, output
     assert "20 of 20 orders ended as they should" in output
     assert output.count("confirmed") == 18
     assert output.count("min_out_not_met") == 2
+    assert (folder / "paper-wallet.json.count").exists()  # of what was signed
+    code, output = await run_command(*arguments, ORDER_ENGINE_WALLET_FILE="wallet.json")
+    assert code == 2
+    assert "--signer starts a signer of the simulated node's paper wallet" in output
+    assert "ORDER_ENGINE_WALLET_FILE is set" in output
 
 
 async def test_on_a_terminal_the_start_shows_its_steps_and_what_to_open(

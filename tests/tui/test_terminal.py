@@ -23,7 +23,7 @@ NOWHERE = "http://127.0.0.1:9"
 KEY = "anna-key-0123456789"
 OPENED_BY_UP = """
 import asyncio, sys
-from backend.embedded.launcher import run_dashboard
+from backend.embedded.start_terminal import run_dashboard
 
 asyncio.run(run_dashboard(sys.argv[1], sys.argv[2]))
 """

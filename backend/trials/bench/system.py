@@ -21,6 +21,8 @@ from typing import Final
 
 import aiohttp
 
+from backend.chain.signing.paper_signer import SETTINGS as SIGNER_SETTINGS
+from backend.chain.signing.paper_signer import SIGNER, prepare_signer
 from backend.config import Profile, build_child_environment
 from backend.domain.errors import Transient
 from backend.embedded import child_process
@@ -28,8 +30,6 @@ from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.migrations import migrate
 from backend.trials.bench.servers import find_server_pids
-from backend.trials.paper_signer import SETTINGS as SIGNER_SETTINGS
-from backend.trials.paper_signer import SIGNER, prepare_signer
 
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 2_048

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from backend.chain.signing.paper_signer import SIGNER
 from backend.execution.context import Checkpoint
 from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
 from backend.trials.chaos.timing import CLOCK_AHEAD_S, CRASH_S, LEASE_S, TRIGGER_LEASE_S
-from backend.trials.paper_signer import SIGNER
 from backend.triggers.attempts import WatchPoint
 
 FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from backend.chain.signing.paper_signer import SETTINGS as SIGNER_SETTINGS
+from backend.chain.signing.paper_signer import SIGNER, prepare_signer
 from backend.config import Profile, build_child_environment
 from backend.embedded.data_dir import hold_data_dir
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
@@ -25,8 +27,6 @@ from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.migrations import migrate
 from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
 from backend.trials.chaos.units.process_unit import ProcessUnit
-from backend.trials.paper_signer import SETTINGS as SIGNER_SETTINGS
-from backend.trials.paper_signer import SIGNER, prepare_signer
 
 HOST: Final = "127.0.0.1"
 CONNECTIONS_MAX: Final = 200

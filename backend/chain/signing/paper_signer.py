@@ -1,4 +1,4 @@
-"""The signer of a trial: a process that alone has the key of the paper wallet."""
+"""A signer of the paper wallet, for the simulated node: what `up` and trials start it with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "signer_day_limits": "SOL=1000000000,*",
     "signer_day_fees_sol": "1000",
 }
-"""Orders sell every token, and none of them must reach a limit."""
+"""Orders sell every token, and none of them reaches a limit."""
 _PATH_BYTES_MAX: Final = 100
 """The longest path of a socket, about."""
 
@@ -38,11 +38,14 @@ class SignerFiles:
 
 
 def prepare_signer(data_dir: Path) -> SignerFiles:
-    """Write the wallet, unless it is there, and choose where the signer listens."""
+    """Write the wallet, unless it is there, and choose where the signer listens.
+
+    It says so in a line of words, so that blanks are not for its path.
+    """
     wallet = data_dir / "paper-wallet.json"
     if not wallet.exists():
         write_keypair(wallet, Keypair.from_seed(PAPER_WALLET_SEED))
     socket = data_dir / "signer.sock"
-    if len(os.fsencode(socket)) > _PATH_BYTES_MAX:
+    if len(os.fsencode(socket)) > _PATH_BYTES_MAX or len(str(socket).split()) > 1:
         socket = Path(tempfile.mkdtemp(prefix="signer-")) / "signer.sock"
     return SignerFiles(socket, wallet)
