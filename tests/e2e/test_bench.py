@@ -13,6 +13,17 @@ RUN_TIMEOUT_S = 240
 
 
 @pytest.mark.long
+def test_orders_of_a_key_are_measured_as_well() -> None:
+    modes = ("rate", "--orders", "20")
+    output = run_command(
+        "bench", *modes, "--quick", "--keys", "--json", "-", timeout_s=RUN_TIMEOUT_S
+    )
+    report = json.loads(output)
+    assert report["isGood"] is True
+    assert report["modes"]["rate"]["figures"]["not_confirmed"]["median"] == 0
+
+
+@pytest.mark.long
 def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
     output = run_command("bench", "all", "--quick", "--json", "-", timeout_s=RUN_TIMEOUT_S)
     report = json.loads(output)

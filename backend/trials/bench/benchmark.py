@@ -69,6 +69,7 @@ class BenchRequest:
     seed: int
     pools: str
     has_signer: bool = False
+    has_keys: bool = False
 
 
 class ResultPrinter:
@@ -177,6 +178,7 @@ async def _open_runner(
             seed=request.seed,
             pools=request.pools,
             has_signer=request.has_signer,
+            has_keys=request.has_keys,
         )
         shared = _SharedResources(stack, request.load, layout, servers, printer)
         runner = ModeRunner(

@@ -71,6 +71,7 @@ def _parse_numbers(
     help="Two pools of each pair, or fifteen of some pairs.",
 )
 @click.option("--signer", is_flag=True, help="A signer of its own process signs for the workers.")
+@click.option("--keys", is_flag=True, help="Requests need a stored API key, and have one.")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True)
 @click.option("--quick", is_flag=True, help="Run very few orders, as a functional check.")
 @click.option("--database-url", envvar="DATABASE_URL", help="PostgreSQL; default: embedded.")
@@ -110,6 +111,7 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
         seed=options["seed"],
         pools=options["pools"],
         has_signer=options["signer"],
+        has_keys=options["keys"],
     )
     server_options = ServerOptions(
         options["database_url"], options["redis_url"], options["data_dir"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -74,9 +74,12 @@ def _parse_event(event: Json) -> ReceivedEvent:
 
 
 @asynccontextmanager
-async def open_unlimited_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Open an HTTP session without a limit on its connections."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+async def open_unlimited_session(
+    headers: Mapping[str, str],
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open an HTTP session with these headers, without a limit on its connections."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
         yield session
 
 

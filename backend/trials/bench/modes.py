@@ -90,7 +90,7 @@ class ModeRunner:
 
     async def _run_rate(self) -> RunResult:
         count, rate = self.load.orders[Mode.RATE], self.load.single_rate
-        async with self._open_run() as run, aiohttp.ClientSession() as session:
+        async with self._open_run() as run, open_unlimited_session(run.system.headers) as session:
             received, results, figures = await run.post_with_streams(session, 1, count, rate)
             end_to_end_s = received.compute_end_to_end_s(results)
             return RunResult(
@@ -123,7 +123,7 @@ class ModeRunner:
 
     async def _run_stream(self) -> RunResult:
         figures: dict[str, float] = {}
-        async with self._open_run() as run, open_unlimited_session() as session:
+        async with self._open_run() as run, open_unlimited_session(run.system.headers) as session:
             for count in self.load.order_socket_counts:
                 stream_figures = await self._measure_order_sockets(run, session, count)
                 figures |= select_stream_figures(f"{count}_order_sockets", stream_figures)

@@ -24,10 +24,15 @@ import aiohttp
 from backend.chain.signing.paper_signer import SETTINGS as SIGNER_SETTINGS
 from backend.chain.signing.paper_signer import SIGNER, prepare_signer
 from backend.config import Profile, build_child_environment
+from backend.domain.access.principals import OPEN_PRINCIPAL
+from backend.domain.access.scopes import OWNER_SCOPES
 from backend.domain.errors import Transient
 from backend.embedded import child_process
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
+from backend.store.access.key_store import KeyStore
+from backend.store.audit_log.entries import Actor
+from backend.store.database import open_pool
 from backend.store.migrations import migrate
 from backend.trials.bench.servers import find_server_pids
 
@@ -55,6 +60,8 @@ class EngineLayout:
     """Where API and workers write their traces, if at all."""
     has_signer: bool = False
     """Whether a process of its own signs for the workers."""
+    has_keys: bool = False
+    """Whether requests need a key that is stored, unless ``owner_keys`` are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,11 @@ class RunningEngine:
                     reason = f"{name} {child_process.describe_exit(process)} during the run"
                     raise Transient("process_ended", reason)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request with the first API key, if there is one."""
+        return {"Authorization": f"Bearer {self.api_keys[0]}"} if self.api_keys else {}
+
     async def sum_worker_metric(self, session: aiohttp.ClientSession, name: str) -> float:
         """The sum of a metric over the workers; one that does not tell it counts as 0."""
         total = 0.0
@@ -98,6 +110,9 @@ async def start_engine(
 ) -> AsyncIterator[RunningEngine]:
     """Start all processes over an empty ledger; kill them on exit."""
     await migrate(database_url)
+    keys = tuple(layout.owner_keys.values())
+    if layout.has_keys and not keys:
+        keys = (await _store_key(database_url),)
     starter = _EngineStarter(layout, {"database_url": database_url, "redis_url": redis_url})
     try:
         with socket.create_server((HOST, 0), backlog=BACKLOG) as api:
@@ -110,7 +125,7 @@ async def start_engine(
                 database_url,
                 starter.processes,
                 {**starter.pids, **await find_server_pids(database_url, redis_url)},
-                tuple(layout.owner_keys.values()),
+                keys,
                 starter.worker_metrics_urls,
                 starter.restart_workers,
             )
@@ -118,6 +133,13 @@ async def start_engine(
         for group in starter.processes.values():
             for process in group:
                 await child_process.kill_group(process)
+
+
+async def _store_key(database_url: str) -> str:
+    """Make a key of the owner whose orders are verified; returns it."""
+    async with open_pool(database_url, connections_max=1) as pool:
+        created = await KeyStore(pool, Actor("bench")).create(OPEN_PRINCIPAL.owner, OWNER_SCOPES)
+    return created.key
 
 
 class _EngineStarter:
@@ -197,6 +219,7 @@ class _EngineStarter:
             open_orders_max=UNLIMITED_ORDERS,
             batch_orders_max=10_000,
             body_bytes_max=16 << 20,
+            open_access="never" if self._layout.has_keys else "loopback",
             api_keys=",".join(f"{owner}:{key}" for owner, key in self._layout.owner_keys.items()),
             **self._urls,
             **settings,

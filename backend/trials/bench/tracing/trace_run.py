@@ -20,7 +20,10 @@ async def trace_orders(
     """Post ``count`` orders one at a time; the figures, and the waterfall of an order."""
     url = run.system.api_url + STREAM_PATH
     requests = run.build_requests(count)
-    async with aiohttp.ClientSession() as session, session.ws_connect(url) as stream:
+    async with (
+        aiohttp.ClientSession(headers=run.system.headers) as session,
+        session.ws_connect(url) as stream,
+    ):
         await stream.receive_json(timeout=RECEIVE_TIMEOUT_S)  # the hello message
         client = TraceClient(run.client, stream)
         _, figures = await run.measure(lambda: client.post_each(requests))
