@@ -16,6 +16,7 @@ from backend.api.stats_cache import StatsCache
 from backend.api.webhooks.services import WebhookServices
 from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.public_address import PublicAddress
+from backend.domain.amounts import Token
 from backend.engine.api_services import ApiServices
 
 
@@ -37,3 +38,8 @@ class ApiContext:
     webhooks: WebhookServices
     describe_api: Callable[[], str]
     """Returns the OpenAPI document as JSON text, without the address of this server."""
+
+    @property
+    def reference(self) -> Token:
+        """The token that fills are valued in."""
+        return self.services.tokens.find(self.services.accounts.fills.reference, "reference")

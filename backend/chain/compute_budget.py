@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from backend.domain.amounts import ceil_div
-from backend.domain.fees.order_fees import SIGNATURE_FEE
+from backend.domain.fees.order_fees import MICROLAMPORTS, SIGNATURE_FEE
 
-MICROLAMPORTS: Final = 1_000_000
-"""Micro-lamports of a lamport."""
 UNIT_LIMIT_MAX: Final = 1_400_000
 """Most compute units of a transaction, by the protocol."""
 

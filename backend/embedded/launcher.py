@@ -28,7 +28,7 @@ from backend.api.server.listener import choose_free_port, get_reachable_url, ope
 from backend.config import Settings, get_variable_name, set_variables
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
-from backend.embedded.engine_processes import ProcessCommand, Stage
+from backend.embedded.engine_processes import ProcessCommand, Stage, StartStep
 from backend.embedded.ready_message import build_ready_message
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 from backend.execution.release_timeout import RELEASE_TIMEOUT_S
@@ -142,6 +142,11 @@ class _StagePlan:
         self.has_signer = has_signer
         self.chain_port = settings.chain_port or choose_free_port(settings.host)
 
+    @property
+    def steps(self) -> tuple[StartStep, ...]:
+        chain, workers = self.chain_commands, self.worker_commands
+        return (chain, self.signer_commands), (workers, self.api_commands)
+
     def chain_commands(self, _: Mapping[str, str]) -> list[ProcessCommand]:
         if self.settings.solana_rpc_url is not None:
             return []
@@ -215,13 +220,7 @@ async def _supervise_plan(
 
     async with run_in_background(run_foreground):
         await engine_processes.run_stages(
-            [
-                [_announce_stage(stage, on_notice) for stage in step]
-                for step in (
-                    (plan.chain_commands, plan.signer_commands),
-                    (plan.worker_commands, plan.api_commands),
-                )
-            ],
+            [[_announce_stage(stage, on_notice) for stage in step] for step in plan.steps],
             log_dir=plan.data_dir / "logs",
             stop=stop,
             force_stop=force_stop,

@@ -16,6 +16,7 @@ from backend.chain.swap_instructions import LEG_COMPUTE_UNITS
 from backend.chain.transactions import SwapLeg, fits_transaction, measure_swap
 from backend.chain.unit_prices import UnitPrices
 from backend.domain.errors import EngineError
+from backend.domain.fees.order_fees import MICROLAMPORTS
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Quote
 from backend.domain.route_constraints import LEGS_MAX
@@ -26,7 +27,6 @@ from backend.venues.venue import Pool
 
 CURVES_MAX: Final = 64
 """Most pairs, by direction, whose curves are kept for the orders of one read."""
-_MICROLAMPORTS: Final = 1_000_000
 _ROUNDING_MARGIN: Final = 1 + 1e-12
 
 
@@ -160,7 +160,7 @@ class Splitter:
         if SOL not in {terms.token_in, terms.token_out}:
             return 0
         unit_price = self.prices.find((pool.address for pool in pools), terms.fees)
-        lamports = LEG_COMPUTE_UNITS * unit_price // _MICROLAMPORTS
+        lamports = LEG_COMPUTE_UNITS * unit_price // MICROLAMPORTS
         if terms.token_out == SOL:
             return lamports
         return 0 if amount_out is None else lamports * amount_out // terms.amount_in

@@ -14,11 +14,11 @@ from typing import Final
 from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.pubkey import Pubkey
 
-from backend.chain.compute_budget import MICROLAMPORTS, UNIT_LIMIT_MAX
+from backend.chain.compute_budget import UNIT_LIMIT_MAX
 from backend.chain.token_accounts import derive_token_address
 from backend.domain.amounts import ceil_div, format_amount
 from backend.domain.errors import Rejected
-from backend.domain.fees.order_fees import SIGNATURE_FEE
+from backend.domain.fees.order_fees import MICROLAMPORTS, SIGNATURE_FEE
 from backend.domain.tokens import SOL
 from backend.signer.amounts import name_account, name_token
 from backend.signer.messages import LOOKED_UP, Call, read_calls

@@ -121,7 +121,7 @@ class Feed:
         If there are fewer, that is the position after everything that can be read now.
         """
         rows = await self._pool.read(_READ_EVENTS, after.txid, after.order_id, after.seq, limit)
-        events = [_parse_event(row) for row in rows if row["order_id"] is not None]
+        events = [parse_event(row) for row in rows if row["order_id"] is not None]
         if len(events) < limit:
             return events, max(after, FeedPosition(rows[0]["head"]))
         last = events[-1]
@@ -138,10 +138,11 @@ class Feed:
         committed in the order of their ``seq``.
         """
         ids, seqs = [each[0] for each in seen], [each[1] for each in seen]
-        return [_parse_event(row) for row in await self._pool.read(_READ_ORDER_EVENTS, ids, seqs)]
+        return [parse_event(row) for row in await self._pool.read(_READ_ORDER_EVENTS, ids, seqs)]
 
 
-def _parse_event(row: asyncpg.Record) -> OrderEvent:
+def parse_event(row: asyncpg.Record) -> OrderEvent:
+    """The event of a row that has all its columns."""
     return OrderEvent(
         order_id=row["order_id"],
         seq=row["seq"],

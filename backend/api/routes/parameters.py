@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
+from backend.accounting.pairs import parse_pair
 from backend.api.delivery.event_page import EventFilter
 from backend.api.wire.cursors import StreamCursor, StreamCursors
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX, is_printable
@@ -23,6 +24,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
 from backend.domain.spelling import suggest_name
 from backend.domain.times import format_time
+from backend.domain.tokens import TokenRegistry
 from backend.store.archive.archived_orders import ArchivedOrder
 
 ORDER_IDS_MAX = 500
@@ -212,3 +214,11 @@ def enum_parser(enumeration: type[EnumValue]) -> Callable[[str], EnumValue]:
         return member
 
     return parse
+
+
+def read_pair(text: str, tokens: TokenRegistry) -> tuple[str, str]:
+    """The names of the two tokens of a pair. Raises ``ValueError`` or ``InvalidInput``."""
+    one, other = (tokens.find_name(name, "pair") for name in parse_pair(text))
+    if one == other:
+        raise ValueError("is the same token twice")
+    return one, other

@@ -28,6 +28,7 @@ SINGLE_HEADERS = {
 }
 """The headers that a request may have once, by their names in lower case; the idempotency key has
 a problem of its own."""
+_CSV = "text/csv"
 _FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "referer", "sec-fetch-site", "cookie")
 
@@ -187,3 +188,11 @@ def _require_utf8(parameters: str) -> None:
                 "unsupported_charset",
                 f"the charset in Content-Type is {charset[:100]!r}: JSON must be in UTF-8",
             )
+
+
+def accepts_csv(request: Request) -> bool:
+    """Whether a client asks for CSV, and names it before JSON if it takes both."""
+    parts = request.headers.get("accept", "").lower().split(",")
+    accepted = [part.partition(";")[0].strip() for part in parts]
+    others = [accepted.index(name) for name in ("application/json", "*/*") if name in accepted]
+    return _CSV in accepted and all(accepted.index(_CSV) < each for each in others)

@@ -12,6 +12,8 @@ from backend.domain.errors import InvalidInput, Rejected
 
 SIGNATURE_FEE: Final = 5_000
 """The lamports that every transaction with one signature pays."""
+MICROLAMPORTS: Final = 1_000_000
+"""Micro-lamports of a lamport: a compute unit is priced in them."""
 FEE_LAMPORTS_MAX: Final = 10_000_000_000
 """The most that a fee may be said to be: 10 SOL."""
 AUTO: Final = "auto"

@@ -17,11 +17,11 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.chain.compute_budget import MICROLAMPORTS, UNIT_LIMIT_MAX, ComputeBudget
+from backend.chain.compute_budget import UNIT_LIMIT_MAX, ComputeBudget
 from backend.chain.swap_instructions import SwapInstructions
 from backend.domain.amounts import ceil_div
 from backend.domain.errors import EngineError
-from backend.domain.fees.order_fees import SIGNATURE_FEE, OrderFees, follows_market
+from backend.domain.fees.order_fees import MICROLAMPORTS, SIGNATURE_FEE, OrderFees, follows_market
 from backend.runtime import observe
 from backend.runtime.background import shield
 

@@ -78,14 +78,18 @@ class ChainVerifier:
     """Verifies rows in the order of their ids. ``last`` is what the first of them has to follow.
 
     An export may begin anywhere: without ``last`` its first row follows what it says itself.
+    ``noted`` is a row that was noted elsewhere, which must still be there.
     """
 
-    def __init__(self, last: AuditHead | None) -> None:
+    def __init__(self, last: AuditHead | None, noted: AuditHead | None = None) -> None:
         self.last = last
+        self._noted = noted
 
     def verify(self, row: AuditRow) -> Iterator[str]:
         """A sentence for each thing that is wrong with the next row."""
-        last = self.last
+        last, noted = self.last, self._noted
+        if noted is not None and row.id == noted.id and row.hash != noted.hash:
+            yield f"row {row.id} is not the one that was noted: it was written anew"
         if last is not None and row.id <= last.id:
             yield f"row {row.id} comes after row {last.id}: it was inserted or moved"
             return
@@ -100,11 +104,13 @@ class ChainVerifier:
             yield f"row {row.id} is not as it was written: it was altered, inserted or moved"
         self.last = AuditHead(row.id, row.hash)
 
-    def verify_end(self, head: AuditHead) -> Iterator[str]:
-        """A sentence if the last row is not the one that was noted elsewhere."""
-        last = self.last
-        if last is None or last.id < head.id:
+    def verify_end(self, head: AuditHead | None = None) -> Iterator[str]:
+        """A sentence if the last row is not ``head``, or comes before the one that was noted."""
+        ends = [each.id for each in (head, self._noted) if each is not None]
+        last, end = self.last, max(ends, default=0)
+        if last is None or last.id < end:
             first = 1 if last is None else last.id + 1
-            yield f"rows {first} to {head.id} are missing at the end: they were removed"
-        elif last.id == head.id and last.hash != head.hash:
+            if first <= end:
+                yield f"rows {first} to {end} are missing at the end: they were removed"
+        elif head is not None and last.id == head.id and last.hash != head.hash:
             yield f"row {head.id} is not the one that was noted: the log was written anew"

@@ -14,11 +14,10 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent
 from backend.domain.webhooks.webhook import DeliveryState, SigningSecrets
 from backend.store.database import DatabasePool, fetch_repeating
-from backend.store.feed import FeedPosition
+from backend.store.feed import FeedPosition, parse_event
 from backend.store.webhooks.lease_store import LeasedWebhook
 
 KEPT_MAX: Final = 500
@@ -50,7 +49,8 @@ WITH heads AS (
 )
 SELECT w.url, w.secret, CASE WHEN w.earlier_until > now() THEN w.earlier_secret END AS earlier,
        h.attempts, h.order_id, h.seq, e.status::text, e.at, e.attempt, e.data, e.txid,
-       w.owner, extract(epoch FROM greatest(h.next_at, w.next_at) - now())::float8 AS wait_s
+       w.owner, NULL::uuid AS batch_id, NULL::text AS dex,
+       extract(epoch FROM greatest(h.next_at, w.next_at) - now())::float8 AS wait_s
 FROM webhooks w CROSS JOIN heads h
 JOIN order_events e ON e.order_id = h.order_id AND e.seq = h.seq
 WHERE w.id = $1 AND w.epoch = $2 AND w.state = 'active'
@@ -235,17 +235,5 @@ _UNKNOWN: Final = FailureCount(0, has_ended=False)
 
 
 def _parse_due(row: asyncpg.Record) -> DueDelivery:
-    event = OrderEvent(
-        order_id=row["order_id"],
-        seq=row["seq"],
-        status=Status(row["status"]),
-        at=row["at"],
-        attempt=row["attempt"],
-        data=row["data"],
-        txid=row["txid"],
-        owner=row["owner"],
-        batch_id=None,
-        dex=None,
-    )
     secrets = SigningSecrets(row["secret"], row["earlier"])
-    return DueDelivery(row["url"], secrets, event, row["attempts"], row["wait_s"])
+    return DueDelivery(row["url"], secrets, parse_event(row), row["attempts"], row["wait_s"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 
 import click
@@ -14,8 +12,7 @@ from backend.trials.data_dir import create_trial_directory
 from backend.trials.nodes.run import NodesResult, run_orders
 from backend.trials.nodes.system import NODES
 from backend.trials.percentile import percentile
-
-VIOLATIONS_SHOWN = 20
+from backend.trials.trial_command import report_violations, run_to_end
 
 
 @click.command()
@@ -40,13 +37,12 @@ def nodes(orders: int, rate: float, turn_s: float, seed: int) -> None:
     results = {}
     for count, title in ((1, "one, healthy"), (NODES, "three, one of them faulty")):
         with create_trial_directory("nodes", lambda path: click.echo(f"data: {path}")) as directory:
-            results[title] = asyncio.run(
+            results[title] = run_to_end(
                 run_orders(directory.path, orders, nodes=count, rate=rate, turn_s=turn_s, seed=seed)
             )
             directory.is_disposable = not results[title].violations
     _print_report(results)
-    if any(result.violations for result in results.values()):
-        sys.exit(1)
+    report_violations([str(each) for result in results.values() for each in result.violations])
 
 
 def _print_report(results: Mapping[str, NodesResult]) -> None:
@@ -63,11 +59,6 @@ def _print_report(results: Mapping[str, NodesResult]) -> None:
         for fault, seconds in each.seconds_by_fault.items():
             faults.add_row(fault, f"{len(seconds):,}", *_format_quantiles(seconds))
     console.print(faults)
-    violations = [violation for each in results.values() for violation in each.violations]
-    for violation in violations[:VIOLATIONS_SHOWN]:
-        console.print(f"VIOLATION: {violation}", highlight=False, markup=False)
-    verdict = f"{len(violations)} violations" if violations else "ok"
-    console.print(f"lost, doubled, wrong, attempts spent on a node's fault: {verdict}")
 
 
 def _format_quantiles(seconds: Sequence[float]) -> list[str]:

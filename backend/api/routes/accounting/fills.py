@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from backend.accounting.fills import FillRecord
-from backend.accounting.pairs import parse_pair
 from backend.api.context import ApiContext
 from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, Direction, parse_time
 from backend.api.routes.parameters import (
@@ -18,6 +17,7 @@ from backend.api.routes.parameters import (
     enum_parser,
     integer_parser,
     parse_uuid,
+    read_pair,
 )
 from backend.api.wire.accounting.fill_json import (
     CSV_CONTENT_TYPE,
@@ -26,7 +26,7 @@ from backend.api.wire.accounting.fill_json import (
     fill_to_json,
 )
 from backend.api.wire.cursors import format_list_cursor, parse_list_cursor
-from backend.api.wire.http import Request, Response
+from backend.api.wire.http import Request, Response, accepts_csv
 from backend.api.wire.problems import to_problem
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError
@@ -35,8 +35,6 @@ from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 from backend.store.fills.ended_lists import EndFilter
 from backend.store.reads.order_lists import ListPosition
-
-_CSV: Final = "text/csv"
 
 
 class FillQuery(NamedTuple):
@@ -57,17 +55,6 @@ async def list_fills(api: ApiContext, request: Request) -> Response:
         return await _show_page(api, request, query)
     except EngineError as error:
         raise to_problem(error) from None
-
-
-def accepts_csv(request: Request) -> bool:
-    """Whether a client asks for CSV, and names it before JSON if it takes both."""
-    accepted = [part.partition(";")[0].strip() for part in _split_accept(request)]
-    others = [accepted.index(name) for name in ("application/json", "*/*") if name in accepted]
-    return _CSV in accepted and all(accepted.index(_CSV) < each for each in others)
-
-
-def _split_accept(request: Request) -> list[str]:
-    return request.headers.get("accept", "").lower().split(",")
 
 
 def read_fill_query(request: Request, tokens: TokenRegistry) -> FillQuery:
@@ -98,14 +85,6 @@ def read_end_filter(query: QueryReader, tokens: TokenRegistry) -> EndFilter:
     return which
 
 
-def read_pair(text: str, tokens: TokenRegistry) -> tuple[str, str]:
-    """The names of the two tokens of a pair. Raises ``ValueError`` or ``InvalidInput``."""
-    one, other = (tokens.find_name(name, "pair") for name in parse_pair(text))
-    if one == other:
-        raise ValueError("is the same token twice")
-    return one, other
-
-
 async def _show_page(api: ApiContext, request: Request, query: FillQuery) -> Response:
     services, limit = api.services, query.limit or LIMIT_DEFAULT
     horizon = None
@@ -122,7 +101,7 @@ async def _show_page(api: ApiContext, request: Request, query: FillQuery) -> Res
     if len(records) > limit:
         position = ListPosition(page[-1].at, page[-1].order_id)
         cursor = format_list_cursor(position, is_by_update=True)
-    reference = find_reference(api)
+    reference = api.reference
     body = {
         "fills": [fill_to_json(fill, reference) for fill in page],
         "next": cursor,
@@ -132,18 +111,13 @@ async def _show_page(api: ApiContext, request: Request, query: FillQuery) -> Res
     return Response(200, orjson.dumps(body), headers)
 
 
-def find_reference(api: ApiContext) -> Token:
-    """The token that fills are valued in."""
-    return api.services.tokens.find(api.services.accounts.fills.reference, "reference")
-
-
 async def _stream_csv(api: ApiContext, owner: str, query: FillQuery) -> Response:
     """All fills as a file, whose first page is read before the response begins."""
     pages = api.services.accounts.fills.read_pages(
         owner, query.filter, after=query.after, is_ascending=query.is_ascending
     )
     first = await anext(pages)
-    stream = _write_csv(first, pages, find_reference(api), query.limit)
+    stream = _write_csv(first, pages, api.reference, query.limit)
     headers = {"Content-Disposition": 'attachment; filename="fills.csv"'}
     return Response(200, b"", headers, CSV_CONTENT_TYPE, stream)
 

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from backend.accounting.positions import Position, PositionBook
 from backend.api.context import ApiContext
-from backend.api.routes.accounting.fills import find_reference
 from backend.api.wire.accounting.amounts import format_optional, format_signed, format_unit_price
 from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import Problem, to_problem
@@ -43,7 +42,7 @@ async def get_positions(api: ApiContext, request: Request) -> Response:
     if book is None:
         reason = "the positions are being computed from all fills: ask again"
         raise Problem(503, "positions_not_ready", reason, headers={"Retry-After": "2"})
-    reference = find_reference(api)
+    reference = api.reference
     worths = await _find_worths(api, book, reference)
     shown = [
         _show_position(api.services.tokens.find(name, "token"), position, reference, worths)

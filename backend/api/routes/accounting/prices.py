@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 from backend.accounting.bars import MINUTE_S
 from backend.accounting.pairs import PairName, name_pair
 from backend.api.context import ApiContext
-from backend.api.routes.accounting.fills import read_pair
 from backend.api.routes.list_parameters import parse_time
-from backend.api.routes.parameters import QueryReader
+from backend.api.routes.parameters import QueryReader, read_pair
 from backend.api.wire.accounting.bar_json import bar_to_json, format_seconds
 from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import to_problem

@@ -11,12 +11,11 @@ from typing import Final, NamedTuple
 from backend.accounting.positions import CostMethod, PositionBook, TooManyLots
 from backend.accounting.report import GROUPS_MAX, Grouping, Report, TooManyGroups
 from backend.api.context import ApiContext
-from backend.api.routes.accounting.fills import accepts_csv, find_reference
 from backend.api.routes.list_parameters import parse_time
 from backend.api.routes.parameters import QueryReader, enum_parser
 from backend.api.wire.accounting.fill_json import CSV_CONTENT_TYPE
 from backend.api.wire.accounting.report_json import encode_csv_report, report_to_json
-from backend.api.wire.http import Request, Response, json_response
+from backend.api.wire.http import Request, Response, accepts_csv, json_response
 from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_problem
 from backend.domain.errors import EngineError
 from backend.domain.times import format_time
@@ -49,7 +48,7 @@ async def get_report(api: ApiContext, request: Request) -> Response:
         raise _refuse("method", reason) from None
     except TooManyGroups:
         raise _refuse("by", f"the report would have more than {GROUPS_MAX} rows") from None
-    reference = find_reference(api)
+    reference = api.reference
     tokens = api.services.tokens
     if accepts_csv(request):
         headers = {"Content-Disposition": 'attachment; filename="report.csv"'}

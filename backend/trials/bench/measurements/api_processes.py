@@ -29,7 +29,7 @@ async def measure_api_processes(
 
     The processes accept from one listening socket, so that they have the streams about evenly.
     """
-    async with opening as run, open_unlimited_session() as session:
+    async with opening as run, open_unlimited_session(run.system.headers) as session:
         received, results, measured = await run.post_with_streams(session, sockets, orders, rate)
         connections = await run.connection.fetchval(_COUNT_CONNECTIONS)
         figures = summarize_delays("event_to_socket", received.delays_s)
