@@ -69,7 +69,9 @@ class Verification:
         Raises ``Transient`` if PostgreSQL cannot be used, or an ``EngineError`` of the node.
         """
         head = await self._feed.read_head()
-        return await self._verify(self._verifier.list_all()), head
+        report = await self._verify(self._verifier.list_all())
+        report.add(await self._verifier.find_volume_faults())
+        return report, head
 
     async def verify_since(
         self, since: FeedPosition | timedelta

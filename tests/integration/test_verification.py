@@ -26,6 +26,7 @@ from backend.engine.verification import (
 from backend.store.database import open_pool
 from backend.store.feed import Feed, FeedPosition
 from backend.store.verification import JournalVerifier, OrderSignatures, VerificationFault
+from tests.integration.limit_rows import store_limits
 from tests.integration.stores import wait_feed_reads
 from tests.scenario import EngineHarness, open_engine
 
@@ -109,6 +110,25 @@ async def confirm_orders(engine: EngineHarness, count: int) -> list[UUID]:
     histories = await engine.wait_all_ended(ids)
     assert {history.record.status for history in histories} == {Status.CONFIRMED}
     return ids
+
+
+async def test_a_volume_of_the_day_that_is_kept_too_low_is_a_fault(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    await store_limits(database_url, {"maxDailyVolume": "1000000"})
+    async with open_pool(database_url, connections_max=1) as pool:
+        await pool.read("UPDATE order_limits SET since = now() - interval '1 h'")
+        async with open_engine(database_url, redis_url, data_dir) as engine:
+            await confirm_orders(engine, 2)
+            [row] = await pool.read("SELECT volume FROM owner_days WHERE owner = 'local'")
+            assert row["volume"] > 0
+            report, _ = await verify(database_url, engine)
+            assert report.counts.total() == 0, report.faults
+            await pool.read("UPDATE owner_days SET volume = volume - 1")
+            report, _ = await verify(database_url, engine)
+    [fault] = report.faults
+    assert (fault.order_id, fault.rule) == (None, "volume")
+    assert f"are worth {row['volume']}" in fault.reason
 
 
 async def test_orders_of_every_end_have_no_fault(database_url: str, engine: EngineHarness) -> None:

@@ -123,7 +123,8 @@ def _print(report: VerificationReport, took_s: float, options: _Options) -> None
     for rule, count in sorted(report.counts.items()):
         click.echo(f"  {rule:<16}{count:>8,}")
     for fault in report.faults[:_SHOWN_MAX]:
-        click.echo(f"  order {fault.order_id} {fault.reason}")
+        order = "" if fault.order_id is None else f"order {fault.order_id} "
+        click.echo(f"  {order}{fault.reason}")
     if total > _SHOWN_MAX:
         click.echo(f"  and {total - _SHOWN_MAX:,} more (--json lists up to 1,000)")
 
@@ -137,7 +138,11 @@ def _encode(report: VerificationReport, took_s: float) -> str:
         "seconds": round(took_s, 3),
         "counts": dict(report.counts),
         "faults": [
-            {"orderId": str(each.order_id), "rule": each.rule, "reason": each.reason}
+            {
+                "orderId": each.order_id and str(each.order_id),
+                "rule": each.rule,
+                "reason": each.reason,
+            }
             for each in report.faults
         ],
     }

@@ -22,6 +22,7 @@ from backend.store.verification.statements import (
     FIND_GROUP_FAULTS,
     FIND_STUCK,
     FIND_TXID,
+    FIND_VOLUME_FAULTS,
     READ_CHANGED_IDS,
     READ_IDS,
     READ_SIGNATURES,
@@ -47,9 +48,9 @@ LEGAL_PAIRS: Final = sorted(
 
 
 class VerificationFault(NamedTuple):
-    """An order that breaks a rule, and how."""
+    """An order that breaks a rule, and how; without an order, what its reason names."""
 
-    order_id: UUID
+    order_id: UUID | None
     rule: str
     reason: str
 
@@ -126,6 +127,11 @@ class JournalVerifier:
     async def find_conflicts(self) -> list[VerificationFault]:
         """Find orders whose transaction was found on the chain, and that could not adopt it."""
         rows = await self._pool.read(FIND_CONFLICTS, STUCK_MAX, timeout=TIMEOUT_S)
+        return [VerificationFault(*row) for row in rows]
+
+    async def find_volume_faults(self) -> list[VerificationFault]:
+        """Find owners whose kept volume of today is below what counts for it, up to a bound."""
+        rows = await self._pool.read(FIND_VOLUME_FAULTS, STUCK_MAX, timeout=TIMEOUT_S)
         return [VerificationFault(*row) for row in rows]
 
     async def count_lost(self) -> int:

@@ -133,6 +133,26 @@ SELECT count(*) FROM found_transactions f
 WHERE adopted_at IS NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.id = f.order_id)
 """
 
+FIND_VOLUME_FAULTS: Final = """ -- verify volumes
+SELECT NULL::uuid AS id, 'volume' AS rule, 'owner ' || owner || ' has a volume of ' || volume
+       || ' base units on ' || day || ', and orders that count for it are worth ' || counted
+       AS reason
+FROM (
+    SELECT d.owner, d.day, d.volume, (
+        SELECT coalesce(sum(counted_value), 0) FROM (
+            (SELECT counted_value, counted_day FROM orders WHERE owner = d.owner
+                 AND closed_as COLLATE "C" >= 'confirmed ' AND closed_as COLLATE "C" < 'confirmed!'
+                 AND closed_at >= d.day::timestamp AT TIME ZONE 'UTC')
+            UNION ALL
+            (SELECT counted_value, counted_day FROM orders WHERE owner = d.owner
+                 AND open AND trigger_shard IS NULL AND status = 'submitted')
+        ) o WHERE counted_day = d.day
+    ) AS counted
+    FROM owner_days d WHERE d.day = (now() AT TIME ZONE 'UTC')::date AND d.volume IS NOT NULL
+) v WHERE volume < counted ORDER BY owner LIMIT $1
+"""
+"""Owners with a limit on the volume of the day that is kept too low: it reads all of that day."""
+
 READ_SIGNATURES: Final = """ -- verify signatures
 SELECT e.order_id, array_agg(coalesce(e.data->>'txHash', '') ORDER BY e.seq) AS signatures,
        min(o.status::text) AS status

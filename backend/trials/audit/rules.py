@@ -200,7 +200,8 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
 def find_verification_faults(evidence: Evidence) -> Iterator[Violation]:
     """Find what ``order-engine verify`` reports of the orders."""
     for fault in evidence.faults:
-        message = f"verify: order {fault.order_id} {fault.reason} ({fault.rule})"
+        order = "" if fault.order_id is None else f"order {fault.order_id} "
+        message = f"verify: {order}{fault.reason} ({fault.rule})"
         yield Violation(ViolationKind.WRONG, message)
 
 
