@@ -8,6 +8,7 @@ from typing import Final
 from textual.app import App
 
 from tui.cancellation import Cancellation
+from tui.model.desk.explorer import NoExplorer, build_explorer_address
 from tui.model.orders import Order
 from tui.model.plan.amendment import explain_refusal
 from tui.model.plan.resubmission import (
@@ -151,13 +152,15 @@ class OrderActions(App[None]):
 
     def action_explore(self) -> None:
         """Open the signature of the order at the cursor in an explorer."""
-        order, pattern = self.session.selected_order, self.session.settings.explorer
-        if order is None or order.tx_hash is None:
-            self.notify("no signature: nothing was signed yet", timeout=2)
-        elif not pattern.startswith(("https://", "http://")) or "{signature}" not in pattern:
-            self.notify("the setting `explorer` needs an address with {signature}", timeout=5)
+        order, session = self.session.selected_order, self.session
+        signature = None if order is None else order.tx_hash
+        try:
+            address = build_explorer_address(
+                session.settings.explorer, signature, session.model.cluster
+            )
+        except NoExplorer as reason:
+            self.notify(str(reason), timeout=5, markup=False)
         else:
-            address = pattern.replace("{signature}", order.tx_hash)
             self.open_url(address)
             self.notify(f"opening {address}", timeout=5, markup=False)
 

@@ -21,8 +21,8 @@ ASK_ABOVE = 150_000
 So are those that sell a share of the wallet: it may be worth more.
 """
 
-EXPLORER = "https://explorer.solana.com/tx/{signature}"
-"""The address at which a transaction is shown."""
+EXPLORER = "https://explorer.solana.com/tx/{signature}?cluster={cluster}"
+"""The address at which a transaction of a cluster is shown."""
 
 BatchForm = dict[str, str]
 """The text of each field of the batch builder, by field name."""
@@ -40,7 +40,8 @@ class Settings:
     ``columns``: optional columns shown. ``ask_above``: in USDC; orders that sell more than this
     together, or a share of the wallet, are placed once it was asked for twice.
     ``export_folder``: where exports go; empty is the user's data folder. ``explorer``: the address
-    of a transaction, with ``{signature}``. ``last_order``: the form of the last single order.
+    of a transaction, with ``{signature}``, and ``{cluster}`` if it shows several. ``last_order``:
+    the form of the last single order.
     ``seen_differences``: until when differences of a balance were dismissed, by wallet and token.
     """
 

@@ -20,7 +20,8 @@ MAX_AGE_S = 0.25
 class StatsCache:
     """Counts of each owner's orders by status, at most ``MAX_AGE_S`` old.
 
-    With them goes what ``list_stopped`` returns for the owner: what holds its orders up.
+    With them go what ``list_stopped`` returns for the owner, which is what holds its orders up, and
+    the name of the cluster that signatures are on.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class StatsCache:
         format_cursor: Callable[[FeedPosition], str],
         now: Callable[[], datetime],
         list_stopped: Callable[[str], Sequence[str]],
+        cluster: str,
     ) -> None:
         self._counts = counts
         self._format_cursor = format_cursor
         self._now = now
         self._list_stopped = list_stopped
+        self._cluster = cluster
         self._refresh_lock = asyncio.Lock()
         self._texts: dict[str, str] = {}
         self._expires_at = 0.0
@@ -63,5 +66,6 @@ class StatsCache:
                 "open": sum(count for status, count in counts.items() if not status.is_final),
                 "byStatus": counts,
                 "stopped": self._list_stopped(owner),
+                "cluster": self._cluster,
             }
         )

@@ -7,6 +7,7 @@
 
 import { ApiClient } from "./connection/api.js";
 import { AccountFeed } from "./connection/desk/account_feed.js";
+import { loadFailedById } from "./connection/desk/failed_orders.js";
 import { PriceFeed } from "./connection/desk/price_feed.js";
 import { QualityFeed } from "./connection/desk/quality_feed.js";
 import { QuoteFeed } from "./connection/desk/quote_feed.js";
@@ -15,6 +16,7 @@ import { EventFeed } from "./connection/feed.js";
 import { StoppedFeed } from "./connection/stopped_feed.js";
 import { Desk } from "./desk.js";
 import { countBatches } from "./model/desk/batches.js";
+import { Explorer } from "./model/desk/explorer.js";
 import { sumGains } from "./model/desk/positions.js";
 import { OrderStore } from "./model/order_store.js";
 import { canAmend } from "./model/plan/amendment.js";
@@ -23,6 +25,7 @@ import { summarize } from "./model/summary.js";
 import { OrderList } from "./order_list.js";
 import { AmendDialog } from "./view/amend_dialog.js";
 import { CancelDialog } from "./view/cancel_dialog.js";
+import { AgainDialog } from "./view/desk/again_dialog.js";
 import { BatchView } from "./view/desk/batch_view.js";
 import { FillExport } from "./view/desk/fill_export.js";
 import { MarketView } from "./view/desk/market_view.js";
@@ -47,7 +50,8 @@ const store = new OrderStore();
 const feed = new EventFeed(client, store);
 const keyDialog = new KeyDialog(byId("key-dialog"), client, () => feed.retryNow());
 const orderForm = new OrderForm(byId("order-form"), client);
-const detail = new OrderDetail(byId("detail"), client, store);
+const explorer = new Explorer();
+const detail = new OrderDetail(byId("detail"), client, store, explorer);
 const cancelDialog = new CancelDialog(byId("cancel-dialog"), byId("cancel-outcome"), client, store);
 const amendDialog = new AmendDialog(byId("amend-dialog"), client, store);
 const distances = new DistanceFeed(client, store, () => detail.id);
@@ -66,7 +70,8 @@ const markets = new MarketView(byId("markets"), {
   isLoading: () => feed.state.name === "loading",
 });
 const quality = new QualityFeed(client, () => feed.serverNow());
-const batches = new BatchView(byId("batches"), byId("again-dialog"), client, store);
+const againDialog = new AgainDialog(byId("again-dialog"), client);
+const batches = new BatchView(byId("batches"), store, againDialog);
 const desk = new Desk(byId("views"), {
   batches,
   positions: new PositionView(byId("positions"), account, store),
@@ -150,6 +155,7 @@ feed.addEventListener("events", ({ detail: events }) => {
 });
 feed.addEventListener("reset", () => {
   detail.close();
+  orderList.unmark();
   orderList.endPause();
   announcer.announce("The server has another journal: everything is loaded anew.");
 });
@@ -167,10 +173,13 @@ byId("retry").addEventListener("click", () => feed.retryNow());
 
 orderList.addEventListener("news", scheduleFrame);
 for (const view of [orderList, batches]) {
-  view.addEventListener("cancelAll", ({ detail: { orders, filterText } }) => {
-    cancelDialog.askAll(orders, filterText);
+  view.addEventListener("cancelAll", ({ detail: { orders, filterText, marked } }) => {
+    cancelDialog.askAll(orders, filterText, marked);
   });
 }
+orderList.addEventListener("again", ({ detail: ids }) => {
+  againDialog.ask((...rest) => loadFailedById(ids, ...rest), byId("cancel-outcome"));
+});
 orderTable.addEventListener("open", ({ detail: id }) => navigate({ order: id }));
 orderTable.addEventListener("cancel", ({ detail: id }) => askToCancel(id));
 orderTable.addEventListener("amend", ({ detail: id }) => amend(store.get(id)));
@@ -203,6 +212,11 @@ const shortcuts = new Shortcuts(
     newOrder: openForm,
     repeatOrder: () => orderForm.repeatLast() && openForm(),
     moveRow: (key) => desk.hasOrders && orderTable.moveRow(key),
+    markRow: () => desk.hasOrders && orderTable.markRow(),
+    unmark: () => orderList.unmark(),
+    sendAgain: () => desk.hasOrders && orderList.sendAgain(),
+    saveCsv: () => desk.hasOrders && orderList.saveCsv(),
+    explore: () => byId("detail-facts").querySelector("a[target]")?.click(),
     closeDetail: () => detail.id !== null && closeDetail(),
     cancelShown: () => desk.hasOrders && orderList.cancelShown(),
     pressChart: (key) => markets.pressKey(key),
@@ -286,12 +300,17 @@ document.addEventListener("click", (event) => {
 
 byId("form-card").open = matchMedia("(min-width: 80rem)").matches;
 showLocation();
-new StoppedFeed(client, ({ stopped = [], open }) => {
+new StoppedFeed(client, ({ stopped = [], open, cluster }) => {
   setText(byId("stopped"), stopped.join(" · "));
   openOfServer = open;
+  explorer.setCluster(cluster);
 }).run(() => !isDisconnected);
 distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
 account.run(() => !isDisconnected);
 new FillExport(byId("fill-export"), client);
+byId("explorer").value = explorer.pattern;
+byId("explorer").addEventListener("change", ({ target }) => {
+  setText(byId("explorer-error"), explorer.setPattern(target.value));
+});
 stackTables(document.querySelectorAll(".desk-view table"));
 feed.run();

@@ -3,6 +3,7 @@
  * linear in the number of orders, and painted each frame, which is not.
  */
 
+import { canPass } from "./model/desk/resubmission.js";
 import { FilterError, parseFilter } from "./model/filter.js";
 import { PausedView } from "./model/paused_view.js";
 import { canAmend } from "./model/plan/amendment.js";
@@ -46,7 +47,10 @@ export class OrderList extends EventTarget {
     summaryBar.addEventListener("change", () => this.invalidate());
     byId("to-top").addEventListener("click", () => this.table.scrollToTop());
     byId("pause").addEventListener("click", () => this.#togglePause());
-    byId("csv").addEventListener("click", () => saveCsv(this.#orders));
+    byId("csv").addEventListener("click", () => this.saveCsv());
+    byId("unmark").addEventListener("click", () => this.unmark());
+    byId("send-again").addEventListener("click", () => this.sendAgain());
+    this.table.addEventListener("marks", () => this.#paintState());
     byId("cancel-shown").addEventListener("click", () => this.cancelShown());
   }
 
@@ -96,10 +100,37 @@ export class OrderList extends EventTarget {
     }
   }
 
-  /** Ask to cancel all open orders that are shown: tells `cancelAll` with the orders and a filter. */
+  /** Take all marks away. */
+  unmark() {
+    this.table.marks.clear();
+    this.#paintState();
+    this.#emit("news");
+  }
+
+  /** Save the marked orders, or all that are shown, as a file. */
+  saveCsv() {
+    saveCsv(this.#hasMarks ? this.#listMarked() : this.#orders);
+  }
+
+  /** Ask to send marked orders that have failed again: tells `again` with their ids. */
+  sendAgain() {
+    const failed = this.#listPassing();
+    if (failed.length === 0 || this.#isDisconnected) return;
+    this.dispatchEvent(new CustomEvent("again", { detail: failed.map(({ id }) => id) }));
+  }
+
+  /**
+   * Ask to cancel the open ones of the marked orders, or of all that are shown: tells `cancelAll`
+   * with the orders, and a filter.
+   */
   cancelShown() {
-    const orders = this.#listOpenShown();
+    const orders = this.#hasMarks ? this.#listMarked().filter(({ hasEnded }) => !hasEnded) : this.#listOpenShown();
     if (orders.length === 0 || this.#isDisconnected) return;
+    if (this.#hasMarks) {
+      const detail = { orders, filterText: "", marked: this.table.marks.size };
+      this.dispatchEvent(new CustomEvent("cancelAll", { detail }));
+      return;
+    }
     const statuses = [...this.#summaryBar.statuses].join(",");
     const isOpenAsked = statuses === "" && this.#isOpenOnly;
     const words = [
@@ -161,11 +192,41 @@ export class OrderList extends EventTarget {
     byId("empty-message").hidden = this.#orders.length > 0;
     const isLoading = this.#feed.state.name === "loading";
     setText(byId("empty-message"), isLoading ? "Loading…" : this.#describeEmpty());
-    const openCount = this.#listOpenShown().length;
-    const all = openCount === 0 ? "" : ` (${formatCount(openCount)})`;
-    setText(byId("cancel-shown"), `Cancel all shown${all}`);
-    byId("cancel-shown").disabled = openCount === 0 || this.#isDisconnected;
+    this.#paintMarks();
     byId("to-top").hidden = this.table.isFollowing || this.table.sort.key !== "order";
+  }
+
+  /** What the buttons do, and to how many: to the marked orders, or to all that are shown. */
+  #paintMarks() {
+    const marked = this.#listMarked();
+    const isOpen = ({ hasEnded }) => !hasEnded;
+    const openCount = (this.#hasMarks ? marked.filter(isOpen) : this.#listOpenShown()).length;
+    const count = openCount === 0 ? "" : ` (${formatCount(openCount)})`;
+    setText(byId("cancel-shown"), `Cancel ${this.#hasMarks ? "marked" : "all shown"}${count}`);
+    byId("cancel-shown").disabled = openCount === 0 || this.#isDisconnected;
+    const passing = this.#listPassing().length;
+    byId("send-again").hidden = passing === 0;
+    byId("send-again").disabled = this.#isDisconnected;
+    setText(byId("send-again"), `Send ${formatCount(passing)} again`);
+    byId("unmark").hidden = !this.#hasMarks;
+    setText(byId("unmark"), `Unmark ${formatCount(marked.length)}`);
+    setText(byId("csv"), this.#hasMarks ? "CSV of marked" : "CSV");
+  }
+
+  get #hasMarks() {
+    return this.table.marks.size > 0;
+  }
+
+  /** The marked orders as they are now, the oldest first. */
+  #listMarked() {
+    if (!this.#hasMarks) return [];
+    const marked = [...this.table.marks].map((id) => this.#store.get(id)).filter(Boolean);
+    return marked.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Those of the marked orders that have failed for a reason of the moment. */
+  #listPassing() {
+    return this.#listMarked().filter(({ status, code }) => status === "failed" && canPass(code));
   }
 
   #describeShown() {

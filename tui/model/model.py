@@ -74,6 +74,8 @@ class Model:
         self.log = ActivityLog()
         self.event_count = 0
         self.stopped: list[str] = []
+        self.cluster = ""
+        """The one that signatures are on; empty until the engine has told it."""
         """A sentence for each trading state that stops orders."""
         self.desk = Desk()
         self._frozen: dict[Order, Order] | None = None
@@ -168,6 +170,7 @@ class Model:
         self.total = message.stats["total"]
         if self.connection.status is ConnectionStatus.LIVE and not self.is_complete:
             self.counters.load_server_counts(message.stats["byStatus"])
+        self.cluster = message.stats.get("cluster", "")
         self._update_stopped(message.stats.get("stopped", []), at_ms)
 
     def _update_stopped(self, stopped: list[str], at_ms: int) -> None:

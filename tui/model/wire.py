@@ -188,6 +188,7 @@ class WireStats(TypedDict):
     open: int
     byStatus: dict[str, int]
     stopped: NotRequired[list[str]]
+    cluster: NotRequired[str]
 
 
 class WireOrderTerms(TypedDict, total=False):

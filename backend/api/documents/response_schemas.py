@@ -192,6 +192,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "open": NON_NEGATIVE_INTEGER,
             "byStatus": object_schema({status.value: NON_NEGATIVE_INTEGER for status in Status}),
             "stopped": STOPPED,
+            "cluster": STRING,
         }
     ),
     "Balances": BALANCES,

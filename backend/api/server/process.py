@@ -144,6 +144,7 @@ def _build_context(
             stream_cursors.format,
             services.now,
             services.trading.rules.list_stopped,
+            services.cluster.name,
         ),
         stream_cursors=stream_cursors,
         public_address=public_address,

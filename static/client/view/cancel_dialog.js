@@ -39,9 +39,12 @@ export class CancelDialog extends EventTarget {
     this.#ask([order], null);
   }
 
-  /** Ask whether to cancel all open orders that are shown. `filterText` says which are shown. */
-  askAll(orders, filterText) {
-    this.#ask(orders, filterText);
+  /**
+   * Ask whether to cancel all open orders that are shown, of which `filterText` says which these
+   * are; or, if the user has marked `marked` orders, the open ones of these.
+   */
+  askAll(orders, filterText, marked = 0) {
+    this.#ask(orders, filterText, marked);
   }
 
   /** Nothing can be cancelled now, for a reason; an empty reason ends that. */
@@ -69,14 +72,16 @@ export class CancelDialog extends EventTarget {
     return this.#dialog.querySelector(`#cancel-${name}`);
   }
 
-  #ask(orders, filterText) {
+  #ask(orders, filterText, marked = 0) {
     this.#orders = orders;
     this.#filterText = filterText;
     const isOne = filterText === null;
     const count = formatCounted(orders.length, "order");
     const open = formatCounted(orders.length, "open order");
-    setText(this.#find("title"), isOne ? "Cancel this order?" : `Cancel all ${open} shown?`);
-    setText(this.#find("subject"), isOne ? describeOrder(orders[0]) : `Filter: ${filterText || ALL}`);
+    const all = marked > 0 ? `Cancel ${open} of ${formatCount(marked)} marked?` : `Cancel all ${open} shown?`;
+    const which = marked > 0 ? "" : `Filter: ${filterText || ALL}`;
+    setText(this.#find("title"), isOne ? "Cancel this order?" : all);
+    setText(this.#find("subject"), isOne ? describeOrder(orders[0]) : which);
     setText(this.#find("id"), isOne ? orders[0].id : "");
     setText(this.#find("yes"), isOne ? "Cancel order" : `Cancel ${count}`);
     this.#dialog.returnValue = "";

@@ -11,15 +11,21 @@ export class OrderDetail extends EventTarget {
   #root;
   #client;
   #store;
+  #explorer;
   #id = null;
   #events = [];
   #paintedKey = "";
 
-  constructor(root, client, store) {
+  constructor(root, client, store, explorer) {
     super();
     this.#root = root;
     this.#client = client;
     this.#store = store;
+    this.#explorer = explorer;
+    explorer.addEventListener("change", () => {
+      this.#paintedKey = "";
+      this.dispatchEvent(new Event("paint"));
+    });
     this.#find("close").addEventListener("click", () => this.dispatchEvent(new Event("close")));
     root.addEventListener("keydown", ({ key }) => {
       if (key === "Escape") this.dispatchEvent(new Event("close"));
@@ -102,7 +108,7 @@ export class OrderDetail extends EventTarget {
     this.#find("body").hidden = false;
     setText(this.#find("message"), "");
     this.#paintStatus(order);
-    this.#find("facts").replaceChildren(...buildFacts(order, relatives));
+    this.#find("facts").replaceChildren(...buildFacts(order, relatives, this.#explorer));
     this.#find("timeline").replaceChildren(...buildTimeline(this.#events));
     this.#find("route").hidden = order.legCount === 0;
     this.#find("legs").replaceChildren(...buildLegs(order));

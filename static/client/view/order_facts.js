@@ -33,8 +33,11 @@ function describeDeadline({ mayLandUntil }) {
   return mayLandUntil !== null && `up to block height ${formatCount(mayLandUntil)}`;
 }
 
-/** Names and values of an order, as terms and definitions; `relatives` as the store finds them. */
-export function buildFacts(order, relatives) {
+/**
+ * Names and values of an order, as terms and definitions; `relatives` as the store finds them,
+ * `explorer` has the address of its transaction.
+ */
+export function buildFacts(order, relatives, explorer) {
   const { pair } = order;
   const tokenOut = tokenLabel(order.tokenOut);
   const unit = `${tokenLabel(pair.quote)} for one ${tokenLabel(pair.base)}`;
@@ -69,7 +72,7 @@ export function buildFacts(order, relatives) {
     ["May land", order.status === "submitted" && describeDeadline(order)],
     ["Batch", order.batchId && createElement("a", { href: `?batch=${order.batchId}` }, order.batchId)],
     ["Own name", order.clientOrderId],
-    ["Transaction", order.txHash && createElement("code", {}, order.txHash)],
+    ["Transaction", order.txHash && renderSignature(order.txHash, explorer.buildAddress(order.txHash))],
     ["Id", createElement("code", {}, order.id)],
   ];
   return facts
@@ -124,6 +127,13 @@ function buildRelatives({ parentId, bracket, hasEnded }, { parent, sibling, chil
     ["Children", links.length > 0 && createElement("span", {}, ...links, rest > 0 ? `and ${rest} more` : "")],
     ["Bracket", bracket && children.length === 0 && `${describeBracket(bracket)}${hasEnded ? "" : ", once filled"}`],
   ];
+}
+
+function renderSignature(signature, address) {
+  const text = createElement("code", {}, signature);
+  if (address === null) return text;
+  const rest = { target: "_blank", rel: "noopener noreferrer", title: "Open in the explorer (u)" };
+  return createElement("a", { href: address, ...rest }, text);
 }
 
 function linkTo(order) {

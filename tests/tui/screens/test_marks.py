@@ -21,11 +21,12 @@ from tests.tui.sessions import (
     wait_until_drawn,
 )
 from tests.tui.waiting import waiting_messages
+from tui.model.desk.explorer import NoExplorer, build_explorer_address
 from tui.screens.batch import BatchScreen
 from tui.screens.cancel import CancelScreen
 from tui.screens.export import ExportScreen
 from tui.screens.resubmit import ResubmitScreen
-from tui.settings import Settings
+from tui.settings import EXPLORER, Settings
 
 
 async def test_marked_orders_are_cancelled_together() -> None:
@@ -87,7 +88,19 @@ async def test_a_signature_is_opened_in_the_explorer_of_the_settings(
         session.settings.explorer = "solscan.io"
         await press_keys(pilot, "u")
         assert "needs an address with {signature}" in notification_texts(pilot)[-1]
+        session.settings.explorer, session.model.cluster = EXPLORER, "simulated"
+        await press_keys(pilot, "u")
+        assert "no explorer shows the simulated chain" in notification_texts(pilot)[-1]
         assert len(opened) == 1
+
+
+def test_an_explorer_is_told_the_cluster() -> None:
+    for cluster, name in (("mainnet-beta", "mainnet-beta"), ("localnet", "custom")):
+        address = build_explorer_address(EXPLORER, "5abc", cluster)
+        assert address == f"https://explorer.solana.com/tx/5abc?cluster={name}"
+    for cluster in ("", "unknown"):
+        with pytest.raises(NoExplorer, match="does not tell which cluster"):
+            build_explorer_address(EXPLORER, "5abc", cluster)
 
 
 async def test_a_single_order_begins_without_the_limits_of_the_last_batch() -> None:

@@ -224,7 +224,9 @@ STATS: Final = Route(
         "orders",
         response="Stats",
         problem_statuses=_DATABASE_UNAVAILABLE,
-        description="True at `cursor`, which the stream takes as `after`.",
+        description="True at `cursor`, which the stream takes as `after`. `cluster` is the one that"
+        " signatures are on: `mainnet-beta`, `devnet`, `testnet`, `localnet`, `simulated`, or"
+        " `unknown` if the node had not told it when the process started.",
     ),
     scopes=(Scope.READ,),
 )

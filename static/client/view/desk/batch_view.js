@@ -1,43 +1,35 @@
 /** The view of batches: progress, what failed and why, to cancel what is open, to send again. */
 
 import { loadFailed } from "../../connection/desk/failed_orders.js";
-import { placeInBatches } from "../../connection/order_placer.js";
-import { ProblemError, UnreachableError } from "../../connection/api.js";
 import { countEnded, groupBatches } from "../../model/desk/batches.js";
 import { explainCode } from "../../model/desk/failure_words.js";
 import { canPass } from "../../model/desk/resubmission.js";
-import { sumAmounts } from "../../model/order_value.js";
 import { createElement, formatCount, formatCounted, formatShortDuration, setText } from "../format.js";
-import { describeSums } from "../quote_summary.js";
+import { linkToBatches } from "./again_dialog.js";
 
 const PAINT_INTERVAL_MS = 500;
 const BATCHES_MAX = 200;
 
 export class BatchView extends EventTarget {
   #root;
-  #dialog;
-  #client;
   #store;
+  #again;
   #batches = new Map();
   #rows = new Map();
   #paintedAt = 0;
   #version = -1;
-  #failed = null;
 
-  constructor(root, dialog, client, store) {
+  /** `again` is the dialog that sends failed orders again. */
+  constructor(root, store, again) {
     super();
     this.#root = root;
-    this.#dialog = dialog;
-    this.#client = client;
     this.#store = store;
+    this.#again = again;
     this.#find("rows").addEventListener("click", ({ target }) => {
       const batch = this.#batches.get(target.closest("tr")?.dataset.batch);
       const { action } = target.dataset;
       if (action === "cancel") this.#cancel(batch);
-      else if (action === "again") this.#ask(batch);
-    });
-    dialog.addEventListener("close", () => {
-      if (dialog.returnValue === "again") this.#placeAgain();
+      else if (action === "again") this.#again.ask(loadFailed.bind(null, batch.ids), this.#find("outcome"));
     });
   }
 
@@ -86,58 +78,10 @@ export class BatchView extends EventTarget {
     const detail = { orders, filterText: `batch:${[...batch.ids].join(",")} status:open` };
     this.dispatchEvent(new CustomEvent("cancelAll", { detail }));
   }
-
-  /** Read the failed orders of a batch as they are stored, and ask whether to send them again. */
-  async #ask(batch) {
-    setText(this.#find("outcome"), "Reading the failed orders…");
-    try {
-      const { terms, leftOut } = await loadFailed(this.#client, batch.ids, Date.now());
-      setText(this.#find("outcome"), "");
-      this.#failed = terms;
-      const count = formatCounted(terms.length, "order");
-      setText(this.#dialog.querySelector("h2"), terms.length === 0 ? "Nothing can pass" : `Send ${count} again?`);
-      const sells = terms.length === 0 ? "" : `Sells ${describeSums(sumAmounts(terms), {})}, with the terms as they were, as one new batch.`;
-      setText(this.#dialog.querySelector("#again-subject"), sells);
-      const rest = [...leftOut].map(([reason, number]) => createElement("li", {}, `${formatCount(number)} left out: ${reason}`));
-      this.#dialog.querySelector("#again-rest").replaceChildren(...rest);
-      this.#dialog.querySelector("#again-yes").hidden = terms.length === 0;
-      setText(this.#dialog.querySelector("#again-yes"), `Send ${count}`);
-      this.#dialog.returnValue = "";
-      this.#dialog.showModal();
-      this.#dialog.querySelector("#again-no").focus();
-    } catch (error) {
-      this.#tellError(error);
-    }
-  }
-
-  async #placeAgain() {
-    const outcome = this.#find("outcome");
-    setText(outcome, "Sending…");
-    try {
-      const onWait = (text) => setText(outcome, text);
-      const placed = await placeInBatches(this.#client, this.#failed, 0, { onWait });
-      const { accepted, batchIds, refused } = placed;
-      const refusals = refused.length === 0 ? "" : `, ${formatCount(refused.length)} refused: ${refused[0].problem.detail}`;
-      setText(outcome, `${formatCount(accepted)} accepted${refusals}. `);
-      if (batchIds.length > 0) outcome.append(linkTo(batchIds, "Show only these"));
-    } catch (error) {
-      this.#tellError(error);
-    }
-  }
-
-  #tellError(error) {
-    if (!(error instanceof ProblemError || error instanceof UnreachableError)) throw error;
-    setText(this.#find("outcome"), `Not sent again: ${error.message}`);
-  }
-}
-
-function linkTo(ids, text) {
-  const query = new URLSearchParams([...ids].map((id) => ["batch", id]));
-  return createElement("a", { href: `?${query}` }, text);
 }
 
 function createRow({ id, ids }) {
-  const link = linkTo(ids, id.slice(-8));
+  const link = linkToBatches(ids, id.slice(-8));
   const parts = ["confirmed", "failed", "withdrawn"].map((name) => createElement("span", { class: `part ${name}` }));
   const bar = createElement("span", { class: "progress", "aria-hidden": "true" }, ...parts);
   const [progress, withdrawn] = [0, 1].map(() => createElement("span"));

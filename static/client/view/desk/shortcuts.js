@@ -6,7 +6,7 @@ const NAMES = {
   ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", PageUp: "Page ↑",
   PageDown: "Page ↓", Escape: "Esc",
 };
-const FIELDS = "input, select, textarea, [contenteditable]";
+const FIELDS = "input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]";
 
 export class Shortcuts {
   #groups;

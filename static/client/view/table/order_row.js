@@ -9,14 +9,16 @@ export function createRow(columns, hasAmend) {
     createElement("td", { class: isNumber ? `c-${key} number` : `c-${key}` }),
   );
   cells[0].append(link);
+  const mark = createElement("input", { type: "checkbox" });
+  const markCell = createElement("td", { class: "c-mark" }, mark);
   const texts = [link, ...cells.slice(1)];
   const cancel = createElement("button", { type: "button", title: "Cancel (x)" }, ...nameButton("Cancel", "⊘"));
   const amend = hasAmend
     ? createElement("button", { type: "button", title: "Amend (e)" }, ...nameButton("Amend", "✎"))
     : null;
   const cancelCell = createElement("td", { class: "c-cancel" }, ...[amend, cancel].filter(Boolean));
-  const tr = createElement("tr", {}, ...cells, cancelCell);
-  return { tr, link, cancel, amend, columns, texts, order: null, version: -1, index: -1, isSelected: false };
+  const tr = createElement("tr", {}, markCell, ...cells, cancelCell);
+  return { tr, mark, link, cancel, amend, columns, texts, order: null, version: -1, index: -1, isSelected: false };
 }
 
 /** The word of a button, and the symbol in its place where there is no room. */
@@ -39,6 +41,7 @@ export function fillRow(row, order, index, nowMs) {
     row.tr.dataset.order = order.id;
     row.link.href = `?order=${order.id}`;
     row.cancel.setAttribute("aria-label", `Cancel order ${order.shortId}`);
+    row.mark.setAttribute("aria-label", `Mark order ${order.shortId} (v)`);
     if (row.amend) row.amend.setAttribute("aria-label", `Amend order ${order.shortId}`);
   }
   if (isOtherOrder || row.version !== order.version) {
@@ -59,11 +62,28 @@ export function fillRow(row, order, index, nowMs) {
   }
 }
 
-/** Mark the row of the order whose detail is shown. */
+/** Show whether the user has marked the order. */
+export function showMark(row, isMarked) {
+  if (row.mark.checked !== isMarked) row.mark.checked = isMarked;
+  row.tr.classList.toggle("marked", isMarked);
+}
+
+/** Light the row of the order whose detail is shown. */
 export function markSelected(row, isSelected) {
   if (row.isSelected === isSelected) return;
   row.isSelected = isSelected;
   row.tr.classList.toggle("selected", isSelected);
   if (isSelected) row.link.setAttribute("aria-current", "true");
   else row.link.removeAttribute("aria-current");
+}
+
+/** A row with the height of those that have none. */
+export function createSpacer() {
+  return createElement("tr", { class: "spacer", "aria-hidden": "true" });
+}
+
+/** Set the height of a row if it differs. */
+export function setHeight(row, px) {
+  const height = `${px}px`;
+  if (row.style.height !== height) row.style.height = height;
 }

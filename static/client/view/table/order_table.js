@@ -7,12 +7,14 @@
  */
 
 import { createElement } from "../format.js";
-import { createRow, fillRow, markSelected } from "./order_row.js";
+import { createRow, createSpacer, fillRow, markSelected, setHeight, showMark } from "./order_row.js";
 
 const OVERSCAN_ROWS = 6;
 
 export class OrderTable extends EventTarget {
   sort = { key: "order", isDescending: true };
+  /** The ids of the orders that the user has marked. */
+  marks = new Set();
   #scroller;
   #table;
   #body;
@@ -94,6 +96,7 @@ export class OrderTable extends EventTarget {
     const hadFocus = this.#hasFocus;
     const focused = document.activeElement;
     const isOnButton = hadFocus && focused.localName === "button";
+    const isOnMark = hadFocus && focused.type === "checkbox";
     const tabStop = this.#findTabStop();
     // The row of the detail stays the cursor's, also while it is out of sight.
     if (hadFocus || this.#cursor !== this.#selected) this.#cursor = tabStop;
@@ -102,12 +105,13 @@ export class OrderTable extends EventTarget {
       fillRow(row, this.#orders[index], index, nowMs);
       if (row.amend) row.amend.hidden = !this.#canAmend(row.order);
       markSelected(row, row.order.id === this.#selected);
+      showMark(row, this.marks.has(row.order.id));
       const isCursor = row.order.id === tabStop;
-      for (const node of [row.link, row.cancel, row.amend]) if (node) node.tabIndex = isCursor ? 0 : -1;
+      for (const node of [row.link, row.mark, row.cancel, row.amend]) if (node) node.tabIndex = isCursor ? 0 : -1;
       if (isCursor && hadFocus) {
         // A button disappears with the end of its order.
         const isOnOwn = isOnButton && row.tr.contains(focused) && !focused.hidden;
-        const target = isOnOwn ? focused : isOnButton && !row.cancel.hidden ? row.cancel : row.link;
+        const target = isOnMark ? row.mark : isOnOwn ? focused : isOnButton && !row.cancel.hidden ? row.cancel : row.link;
         if (document.activeElement !== target) target.focus({ preventScroll: true });
       }
     });
@@ -137,6 +141,21 @@ export class OrderTable extends EventTarget {
     else this.#move(key);
   }
 
+  /** Mark an order, or take its mark away. */
+  toggleMark(id) {
+    if (!this.marks.delete(id)) this.marks.add(id);
+    this.#emit("marks");
+    this.#emit("paint");
+  }
+
+  /** Mark the order of the cursor, or take its mark away, and go to the next row. */
+  markRow() {
+    if (!this.#hasFocus) this.focus();
+    if (this.#cursor === null) return;
+    this.toggleMark(this.#cursor);
+    this.#move("j");
+  }
+
   /** Scroll to the newest order, and follow the newest from there. */
   scrollToTop() {
     if (this.#hasFocus) document.activeElement.blur();
@@ -154,6 +173,8 @@ export class OrderTable extends EventTarget {
   }
 
   #createHeader(headerRow) {
+    const markTitle = createElement("span", { class: "visually-hidden" }, "Marked");
+    headerRow.append(createElement("th", { scope: "col", class: "c-mark" }, markTitle));
     for (const { key, title, help = "", isNumber, isDescendingFirst = isNumber } of this.#columns) {
       const button = createElement("button", { type: "button", title: help }, title);
       const cell = createElement("th", { scope: "col", class: `c-${key}` }, button);
@@ -173,7 +194,7 @@ export class OrderTable extends EventTarget {
 
   #markSorted(headerRow) {
     this.#columns.forEach(({ key }, index) => {
-      const cell = headerRow.cells[index];
+      const cell = headerRow.cells[index + 1]; // behind that of marks
       if (key !== this.sort.key) cell.removeAttribute("aria-sort");
       else cell.setAttribute("aria-sort", this.sort.isDescending ? "descending" : "ascending");
     });
@@ -223,6 +244,10 @@ export class OrderTable extends EventTarget {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab or window
     const row = this.#rows.find(({ tr }) => tr.contains(event.target));
     if (!row) return;
+    if (event.target.closest(".c-mark")) {
+      this.toggleMark(row.order.id);
+      return;
+    }
     event.preventDefault();
     for (const action of ["cancel", "amend"]) {
       if (!row[action]?.contains(event.target)) continue;
@@ -272,13 +297,4 @@ export class OrderTable extends EventTarget {
     this.#scroller.scrollTop = Math.min(y, Math.max(scrollTop, y - room));
     this.#emit("paint");
   }
-}
-
-function createSpacer() {
-  return createElement("tr", { class: "spacer", "aria-hidden": "true" });
-}
-
-function setHeight(row, px) {
-  const height = `${px}px`;
-  if (row.style.height !== height) row.style.height = height;
 }
