@@ -55,6 +55,7 @@ _BATCH_KEYS: Final = (
 _MARKET_KEYS: Final = (
     KeyHelp("]", "Next pair", "screen.in_view('step_pair(1)')", "the next pair; [ the one before"),
     KeyHelp("-", "Zoom out", "screen.in_view('zoom(1)')", "longer bars; + shorter ones"),
+    KeyHelp("left", "Earlier", "screen.in_view('pan(-1)')", "earlier bars; right later, 0 now"),
     KeyHelp("v", "All orders", "screen.in_view('fit_orders')", "make room for all open orders"),
     *(_BY_KEY[key] for key in ("x", "a", "o", "?")),
 )

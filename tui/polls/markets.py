@@ -6,10 +6,10 @@ Nothing is asked while another view is looked at.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from tui.connection.client import ApiClient, RequestRefused
-from tui.model.desk.market import BARS_MAX
+from tui.model.desk.market import BARS_MAX, BARS_SHOWN_MAX
 from tui.model.messages import MarketNow, Prices
 from tui.model.wire import WireOrderTerms, WireRoute
 from tui.polls.polling import poll_while_live, tell_problem
@@ -20,29 +20,73 @@ from tui.text.views import MARKETS
 _PRICES_INTERVAL_S: Final = 1
 _QUOTES_INTERVAL_S: Final = 2
 _FILLS_MAX: Final = 200
-_BARS_AT_FIRST: Final = 600
-"""As many as the widest chart has room for."""
+BARS_AT_ONCE: Final = 1_500
+"""Fewer than the engine tells in one answer."""
+
+
+class LoadedBars(NamedTuple):
+    """The time of which all bars of a pair and a step were read, and are kept."""
+
+    pair: str = ""
+    step_s: int = 1
+    from_ms: int = 0
+    to_ms: int = 0
+
+    def find_missing(self, end_ms: int, now_ms: int) -> tuple[int, int] | None:
+        """What to read next for a chart that ends at ``end_ms``; ``None``: nothing is missing.
+
+        The newest bars are read as well, as long as all until then can be kept.
+        """
+        start_ms, length_ms = end_ms - self._measure(BARS_SHOWN_MAX), self._measure(BARS_AT_ONCE)
+        if start_ms > self.to_ms or end_ms < self.from_ms:
+            return start_ms, end_ms
+        if start_ms < self.from_ms:
+            return max(start_ms, self.from_ms - length_ms), self.from_ms
+        last_ms = now_ms if now_ms - start_ms <= self._measure(BARS_MAX) else end_ms
+        return (self.to_ms, min(last_ms, self.to_ms + length_ms)) if self.to_ms < last_ms else None
+
+    def add(self, start_ms: int, end_ms: int) -> LoadedBars:
+        """What is loaded once that time was read too."""
+        if start_ms > self.to_ms or end_ms < self.from_ms:
+            return self._replace(from_ms=start_ms, to_ms=end_ms)
+        most_ms = self._measure(BARS_MAX)
+        if start_ms < self.from_ms:
+            return self._replace(from_ms=start_ms, to_ms=min(self.to_ms, start_ms + most_ms))
+        return self._replace(from_ms=max(self.from_ms, end_ms - most_ms), to_ms=end_ms)
+
+    def _measure(self, bars: int) -> int:
+        return bars * self.step_s * SECOND_MS
 
 
 async def follow_prices(session: Session, client: ApiClient) -> None:
     """Keep the bars of the chosen pair up to date: only new ones are asked for."""
 
+    loaded = LoadedBars()
+
     async def poll() -> None:
+        nonlocal loaded
         choice, market = session.market, session.model.desk.market
-        pair, step_s = choice.pair, choice.step_s
+        pair, step_s, now_ms = choice.pair, choice.step_s, session.server_now_ms
         if session.shown_view != MARKETS or pair is None:
             return
-        start_ms = session.server_now_ms - _BARS_AT_FIRST * step_s * SECOND_MS
-        is_known = (market.pair, market.step_s) == (pair.name, step_s)
-        newest_ms = market.newest_ms if is_known else None
-        if newest_ms is not None and session.server_now_ms - newest_ms < BARS_MAX * step_s * 900:
-            start_ms = newest_ms
+        if not loaded[:2] == (market.pair, market.step_s) == (pair.name, step_s):
+            loaded = LoadedBars(pair.name, step_s)
+        missing = loaded.find_missing(choice.end_ms or now_ms, now_ms)
+        if missing is None:
+            return
+        start_ms, end_ms = missing
+        is_newest = end_ms >= now_ms
         try:
-            prices = await client.fetch_prices(pair.name, step_s, start_ms)
+            prices = await client.fetch_prices(
+                pair.name, step_s, start_ms, None if is_newest else end_ms
+            )
         except RequestRefused as refusal:
             tell_problem(session, MARKETS, refusal)
             raise
         session.handle_message(Prices(prices), session.source.now_ms())
+        if is_newest:  # the last bar goes on: it is read again
+            end_ms = max(min(end_ms, market.newest_ms or end_ms), start_ms)
+        loaded = loaded.add(start_ms, end_ms)
 
     await poll_while_live(session, poll, interval_s=_PRICES_INTERVAL_S)
 

@@ -17,8 +17,11 @@ class MarketPane(DeskPane):
     """One pair at a time; keys choose the pair, the length of a bar, and an open order."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket,right", "step_pair(1)", "Next pair"),
-        Binding("left_square_bracket,left", "step_pair(-1)", "Previous pair"),
+        Binding("right_square_bracket", "step_pair(1)", "Next pair"),
+        Binding("left_square_bracket", "step_pair(-1)", "Previous pair"),
+        Binding("left", "pan(-1)", "Earlier"),
+        Binding("right", "pan(1)", "Later"),
+        Binding("0", "follow_now", "Back to now"),
         Binding("minus", "zoom(1)", "Longer bars"),
         Binding("plus,equals_sign", "zoom(-1)", "Shorter bars"),
         Binding("v", "fit_orders", "Make room for all open orders"),
@@ -68,6 +71,16 @@ class MarketPane(DeskPane):
     def action_zoom(self, step: int) -> None:
         """Show longer bars (1) or shorter ones (-1)."""
         self.session.market.zoom(step)
+        self._show_choice()
+
+    def action_pan(self, step: int) -> None:
+        """Show earlier bars (-1) or later ones (1)."""
+        self.session.market.pan(step, self.session.server_now_ms)
+        self._show_choice()
+
+    def action_follow_now(self) -> None:
+        """Let the chart end at the present again."""
+        self.session.market.end_ms = None
         self._show_choice()
 
     def action_fit_orders(self) -> None:

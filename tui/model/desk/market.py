@@ -14,7 +14,11 @@ from tui.text.format import SECOND_MS, parse_timestamp_ms
 
 STEPS_S: Final = (1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400)
 """The lengths of bars that the engine has."""
-BARS_MAX: Final = 2_000
+BARS_MAX: Final = 6_000
+"""So many bars are kept: the newest, or those that were read last."""
+BARS_SHOWN_MAX: Final = 600
+"""As many as the widest chart has room for."""
+PAN_BARS: Final = 40
 BPS: Final = 10_000
 
 
@@ -128,14 +132,19 @@ class Market:
     quoted_at_ms: int = 0
 
     def add_bars(self, pair: str, step_s: int, told: Iterable[WireBar]) -> None:
-        """Add bars, newer ones in place of what is known; those of another pair or step go."""
+        """Add bars, newer ones in place of what is known; those of another pair or step go.
+
+        If there are too many, those go that are furthest from what was added.
+        """
         if pair != self.pair:
             self.fills, self.pools, self.quoted_at_ms = [], [], 0
         if (pair, step_s) != (self.pair, self.step_s):
             self.pair, self.step_s, self.bars = pair, step_s, {}
-        self.bars |= {parse_timestamp_ms(each["at"]): Bar.read(each) for each in told}
-        for surplus in sorted(self.bars)[:-BARS_MAX]:
-            del self.bars[surplus]
+        added = {parse_timestamp_ms(each["at"]): Bar.read(each) for each in told}
+        is_earlier = min(added, default=0) < min(self.bars, default=0)
+        self.bars |= added
+        for at in sorted(self.bars, reverse=not is_earlier)[BARS_MAX:]:
+            del self.bars[at]
 
     @property
     def newest_ms(self) -> int | None:
@@ -147,6 +156,7 @@ class Market:
 class MarketChoice:
     """What the user looks at: a pair, a step, and an order of the pair.
 
+    ``end_ms``: the time at which the chart ends; ``None`` while it follows the present.
     ``has_all_orders``: the chart has room for the prices of all open orders.
     """
 
@@ -154,6 +164,12 @@ class MarketChoice:
     step_s: int = 1
     has_all_orders: bool = False
     order_id: str = ""
+    end_ms: int | None = None
+
+    def pan(self, step: int, now_ms: int) -> None:
+        """Show earlier (-1) or later bars (1); at the present, follow it."""
+        end_ms = (self.end_ms or now_ms) + step * PAN_BARS * self.step_s * SECOND_MS
+        self.end_ms = None if end_ms >= now_ms else max(end_ms, 1)
 
     def zoom(self, step: int) -> None:
         """Take longer (1) or shorter bars (-1)."""

@@ -19,6 +19,7 @@ from tui.text.format import (
     format_amount,
     format_bps,
     format_distance,
+    format_moment,
     format_percent,
     format_price,
     format_seconds,
@@ -107,7 +108,7 @@ def _render_chart(context: MarketContext, cells: int, lines: int) -> list[Line]:
             market.fills if context.is_shown else (),
             context.levels,
             choice.step_s,
-            context.now_ms,
+            choice.end_ms or context.now_ms,
             cells,
             max(lines, 0),
             context.symbols,
@@ -140,6 +141,9 @@ def _render_head(context: MarketContext) -> Line:
         age_ms = context.now_ms - newest - market.step_s * SECOND_MS
         if age_ms > _STALE_MS:
             line.append(Span(f"  read {format_seconds(age_ms)} ago", "warn"))
+    if choice.end_ms is not None:
+        at = format_moment(choice.end_ms, context.timezone)
+        line += [Span(f"   chart until {at} ", "warn"), Span("0 now", "key", "follow_now")]
     line += [
         Span("   "),
         Span("- ", "key", "zoom(1)"),

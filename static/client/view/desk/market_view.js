@@ -4,6 +4,7 @@ import { listFillMarks, listLines, listMetMarks } from "../../model/desk/chart_m
 import { ChartWindow } from "../../model/desk/chart_window.js";
 import { formatPrice } from "../../model/decimal.js";
 import { buildPair } from "../../model/order.js";
+import { readStored, writeStored } from "../../model/storage.js";
 import { tokenLabel } from "../../model/tokens.js";
 import { createElement, formatCounted, formatShortDuration, setText } from "../format.js";
 import { ChartInput } from "./chart_input.js";
@@ -13,6 +14,7 @@ import { ChartScale, drawChart, findRange } from "./price_chart.js";
 const PAIRS = ["SOL/USDC", "JUP/USDC", "BONK/USDC", "RAY/USDC", "USDT/USDC"];
 const PAINT_INTERVAL_MS = 100;
 const HOVER_PX = 8;
+const FIT_KEY = "order-engine-fit-orders";
 const STEP_NAMES = {
   1: "1 s", 5: "5 s", 15: "15 s", 60: "1 min", 300: "5 min", 900: "15 min", 3600: "1 h",
   14400: "4 h", 86400: "1 day",
@@ -123,7 +125,12 @@ export class MarketView extends EventTarget {
       const [base, quote] = target.value.split("/").map(encodeURIComponent);
       this.dispatchEvent(new CustomEvent("pair", { detail: `#/markets/${base}/${quote}` }));
     });
-    this.#find("fit").addEventListener("change", repaint);
+    const fit = this.#find("fit");
+    fit.checked = readStored("localStorage", FIT_KEY) !== "no";
+    fit.addEventListener("change", () => {
+      writeStored("localStorage", FIT_KEY, fit.checked ? "yes" : "no");
+      repaint();
+    });
     this.#find("in").addEventListener("click", () => this.#input.zoom(0.5));
     this.#find("out").addEventListener("click", () => this.#input.zoom(2));
     this.#find("now").addEventListener("click", () => {

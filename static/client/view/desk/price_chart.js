@@ -11,8 +11,6 @@ const PAD_PX = 10;
 const LABEL_PX = 15;
 const FONT = "12px system-ui, sans-serif";
 const MARK_PX = { min: 3.5, max: 9 };
-/** Lines that are further from the price than this part of it do not stretch the chart. */
-const LINE_REACH = 0.2;
 const TIME_STEPS_S = [
   5, 10, 30, 60, 300, 600, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 604_800, 2_592_000,
 ];
@@ -37,15 +35,12 @@ export class ChartScale {
   }
 }
 
-/** The lowest and the highest price to show, with some room; null if there is none. */
+/** The lowest and the highest price to show, with some room; null if there is none. Fitted: of all lines. */
 export function findRange(bars, fills, lines, isFitted) {
   const prices = [...bars.flatMap(({ low, high }) => [low, high]), ...findEnds(fills)];
-  const middle = bars.at(-1)?.close ?? prices.at(-1);
-  if (middle === undefined && lines.length === 0) return null;
-  const near = ({ price }) => middle === undefined || Math.abs(price / middle - 1) < LINE_REACH;
-  if (isFitted || prices.length === 0) prices.push(...lines.filter(near).map(({ price }) => price));
-  if (prices.length === 0) prices.push(...lines.map(({ price }) => price));
-  let [low, high] = [Math.min(...prices), Math.max(...prices)];
+  if (isFitted || prices.length === 0) prices.push(...lines.map(({ price }) => price));
+  if (prices.length === 0) return null;
+  const [low, high] = [Math.min(...prices), Math.max(...prices)];
   const room = Math.max((high - low) * 0.05, high * 0.0002);
   return { low: low - room, high: high + room };
 }
@@ -70,7 +65,9 @@ export function drawChart(canvas, { scale, bars, stepS, fills, mets, lines, last
   drawFills(context, scale, fills, colors, lit);
   context.restore();
   const places = placeLabels(lines, scale);
-  for (const place of places) drawLine(context, scale, place, colors, place.line.order.id === lit);
+  const isLit = ({ line }) => line.order.id === lit;
+  for (const place of places) drawLine(context, scale, place, colors, isLit(place));
+  for (const place of places) drawLabel(context, scale, place, colors, isLit(place));
   if (last !== null && scale.has(last.close)) drawLast(context, scale, last, colors);
   return places;
 }
@@ -222,15 +219,19 @@ function placeLabels(lines, scale) {
   return places;
 }
 
-function drawLine(context, scale, { line, y, labelY }, colors, isLit) {
-  const color = line.order.pair.side === "buy" ? colors.buy : colors.sell;
-  const isIn = scale.has(line.price);
-  context.strokeStyle = color;
+function drawLine(context, scale, { line, y }, colors, isLit) {
+  if (!scale.has(line.price)) return;
+  context.strokeStyle = line.order.pair.side === "buy" ? colors.buy : colors.sell;
   context.lineWidth = isLit ? 2.5 : 1;
   context.setLineDash(isLit ? [] : line.isSecond ? [2, 4] : line.isProgress ? [8, 3, 2, 3] : [6, 4]);
-  if (isIn) strokeLine(context, 0, y, scale.width, y);
+  strokeLine(context, 0, y, scale.width, y);
   context.setLineDash([]);
-  const way = isIn ? "" : line.price > scale.high ? "▲ " : "▼ ";
+}
+
+/** The words of a line, on a ground of their own; an arrow leads to one that is beyond the chart. */
+function drawLabel(context, scale, { line, labelY }, colors, isLit) {
+  const color = line.order.pair.side === "buy" ? colors.buy : colors.sell;
+  const way = scale.has(line.price) ? "" : line.price > scale.high ? "▲ " : "▼ ";
   const away = line.distance === "" ? "" : ` · ${line.distance}`;
   const text = `${way}${line.text} ${formatShort(line.priceText, 7)}${away}`;
   context.textAlign = "right";
