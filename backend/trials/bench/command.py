@@ -94,6 +94,7 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
     stream   delay from the database to sockets: of single orders, and of all orders
     apis     100 orders/s to 50 streams, served by 1, 2, 4 and 8 API processes
     history  batch and single, on empty tables and on tables with a million orders
+    reads    feed, lists, counts and sweep beside a million orders and beside 10,000
     archive  a million past orders are moved to files beside 100 orders/s
     fairness single orders of one owner, alone and behind 100,000 orders of another
     waiting  100,000 orders that wait for a price: what they cost, and how soon they are met

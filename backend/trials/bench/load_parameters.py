@@ -21,6 +21,7 @@ class Mode(StrEnum):
     STREAM = "stream"
     APIS = "apis"
     HISTORY = "history"
+    READS = "reads"
     ARCHIVE = "archive"
     FAIRNESS = "fairness"
     WAITING = "waiting"
@@ -46,6 +47,7 @@ class LoadParameters:
     api_streams: int = 50
     api_rate: float = 100.0
     history_orders: int = 1_000_000
+    read_repeats: int = 200
     history_modes: tuple[Mode, ...] = (Mode.BATCH, Mode.SINGLE)
     waiting: WaitingLoad = field(default_factory=WaitingLoad)
     ceiling_rows: tuple[int, ...] = (200, 50)
@@ -64,6 +66,7 @@ DEFAULT_LOAD: Final = LoadParameters(
         Mode.STREAM: 3_000,
         Mode.APIS: 3_000,
         Mode.HISTORY: 10_000,
+        Mode.READS: 10_000,
         Mode.ARCHIVE: 3_000,
         Mode.FAIRNESS: 100_000,
         Mode.WAITING: 100_000,
@@ -80,6 +83,7 @@ QUICK_LOAD: Final = LoadParameters(
         Mode.STREAM: 40,
         Mode.APIS: 20,
         Mode.HISTORY: 60,
+        Mode.READS: 100,
         Mode.ARCHIVE: 20,
         Mode.FAIRNESS: 2_000,
         Mode.WAITING: 300,
@@ -94,6 +98,7 @@ QUICK_LOAD: Final = LoadParameters(
     api_streams=2,
     history_orders=1_000,
     history_modes=(Mode.BATCH,),
+    read_repeats=3,
     ceiling_rows=(50,),
     fairness_singles=4,
     waiting=WaitingLoad(few=20, met=20, market=60, rounds=1, idle_s=0.5, ladder=0),

@@ -33,7 +33,10 @@ from backend.trials.bench.measurements.api_processes import measure_api_processe
 from backend.trials.bench.measurements.archive import measure_archive
 from backend.trials.bench.measurements.database_ceiling import measure_record_rates
 from backend.trials.bench.measurements.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
+from backend.trials.bench.measurements.reads import measure_reads
 from backend.trials.bench.measurements.waiting import measure_latency, measure_waiting
+from backend.trials.bench.past_orders import insert_past_orders
+from backend.trials.bench.servers import create_run_database
 from backend.trials.bench.system import EngineLayout
 from backend.trials.bench.tracing.trace_run import trace_orders
 from backend.trials.bench.tracing.waterfall import WaterfallStep
@@ -71,6 +74,7 @@ class ModeRunner:
             Mode.STREAM: self._run_stream,
             Mode.APIS: self._run_apis,
             Mode.HISTORY: partial(self._run_history, number),
+            Mode.READS: self._run_reads,
             Mode.ARCHIVE: self._run_archive,
             Mode.FAIRNESS: self._run_fairness,
             Mode.WAITING: self._run_waiting,
@@ -189,6 +193,13 @@ class ModeRunner:
             figures |= measured
             violations += found
         return RunResult(figures, violations)
+
+    async def _run_reads(self) -> RunResult:
+        past_url = await self.open_history_database()
+        few = self.load.orders[Mode.READS]
+        async with create_run_database(self.servers.database_url) as few_url:
+            await insert_past_orders(few_url, few, lambda _: None)
+            return RunResult(await measure_reads(few_url, past_url, self.load.read_repeats), [])
 
     async def _run_archive(self) -> RunResult:
         past_url = await self.open_history_database()
