@@ -214,6 +214,17 @@ async def test_an_order_that_has_changed_since_it_was_written_stays(
     assert line.parse()["order"]["rent_lamports"] == 7
 
 
+async def test_a_folder_that_takes_nothing_is_named_and_nothing_removed(
+    database_url: str, pool: DatabasePool
+) -> None:
+    await insert_past_orders(pool, 1, 4)
+    code, output = await try_command(
+        database_url, "archive", "--older-than", "90d", "--to", "/proc/none"
+    )
+    assert (code, "/proc/none cannot be written" in output) == (1, True), output
+    assert len(await list_ids(pool)) == 4
+
+
 async def test_keys_are_forgotten_once_they_have_been_kept_for_long_enough(
     pool: DatabasePool, tmp_path: Path
 ) -> None:

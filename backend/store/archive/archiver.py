@@ -97,7 +97,7 @@ class Archiver:
     async def _prepare(self) -> Manifest:
         """The manifest of the folder, without what a process that was killed has left beside it."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             manifest = read_manifest(self._folder)
             if manifest is None:
                 manifest = Manifest(self._journal)

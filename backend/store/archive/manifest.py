@@ -67,17 +67,23 @@ def _parse(told: dict[str, Any]) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest of a folder; it is on the disk when this returns."""
+    """Replace the manifest of a folder; it is on the disk when this returns.
+
+    Raises ``ArchiveError`` if the disk does not take it.
+    """
     told = {"format": FORMAT, "journal": manifest.journal}
     files = [asdict(each) for each in manifest.files]
     partial = folder / f"{NAME}{_PARTIAL}"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump({**told, "files": files}, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / NAME)
-    flush_folder(folder)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump({**told, "files": files}, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(folder / NAME)
+        flush_folder(folder)
+    except OSError as error:
+        raise ArchiveError(f"{folder} cannot be written: {error.strerror}") from None
 
 
 def flush_folder(folder: Path) -> None:

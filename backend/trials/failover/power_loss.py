@@ -24,7 +24,7 @@ from backend.trials.audit.rules import audit
 from backend.trials.chaos.units.process_unit import ProcessUnit
 from backend.trials.failover.engine_processes import start_engine
 from backend.trials.failover.postgres_node import PostgresNode
-from backend.trials.failover.volume import PowerLossVolume
+from backend.trials.failover.volume import PowerLossVolume, enter_mount_namespace
 
 CLIENTS: Final = 4
 TIMEOUT_S: Final = 180.0
@@ -118,6 +118,7 @@ async def _post(
 
 @asynccontextmanager
 async def _run_servers(data_dir: Path, *, flushes: bool) -> AsyncIterator[_Servers]:
+    enter_mount_namespace()
     (data_dir / "logs").mkdir(mode=0o700)
     settings = {} if flushes else {"fsync": "off"}
     async with AsyncExitStack() as stack:

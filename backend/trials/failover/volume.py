@@ -9,6 +9,7 @@ whose own cache forgets is not simulated.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import os
 import shutil
@@ -20,12 +21,24 @@ from typing import Final
 from backend.domain.errors import Rejected
 
 SIZE_BYTES: Final = 2 << 30
-_SHUTDOWN: Final = 0x8004587D
+_CLONE_NEWNS: Final = 0x0002_0000
+_PRIVATE: Final = 0x0004_4000  # MS_REC | MS_PRIVATE
+_SHUTDOWN: Final = 0x8004_587D
 _WITHOUT_JOURNAL: Final = struct.pack("I", 2)
 _TIMEOUT_S: Final = 60.0
 _UNMOUNT_TRIES: Final = 50
 _RETRY_S: Final = 0.1
 _CANARY: Final = b"canary\n" * 64
+
+
+def enter_mount_namespace() -> None:
+    """Mount for this process and its children only, before it has threads.
+
+    So nothing is left when all of them have ended, also after ``kill -9``. Raises ``Rejected``.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS) != 0 or libc.mount(None, b"/", None, _PRIVATE, None) != 0:
+        raise _refuse(f"mounts of its own: {os.strerror(ctypes.get_errno())}")
 
 
 class PowerLossVolume:
