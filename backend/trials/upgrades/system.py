@@ -22,23 +22,23 @@ from backend.trials.module_process import start_module
 from backend.trials.upgrades.earlier_version import EarlierVersion
 
 HOST: Final = "127.0.0.1"
-WORKERS: Final = ("worker-1", "worker-2")
-APIS: Final = ("api-1", "api-2")
 _STOP_S: Final = 15.0
 
 
 class UpgradeSystem:
-    """Two API processes and two workers, each of this version or of an earlier one."""
+    """So many API processes, and workers, each of this version or of an earlier one."""
 
-    def __init__(self, data_dir: Path, earlier: EarlierVersion) -> None:
+    def __init__(self, data_dir: Path, earlier: EarlierVersion, processes: int) -> None:
+        self.workers: Final = [f"worker-{number}" for number in range(1, processes + 1)]
+        self.apis: Final = [f"api-{number}" for number in range(1, processes + 1)]
         self._data_dir = data_dir
         self._earlier = earlier
         self._units: dict[str, ProcessUnit] = {}
-        self._ports = {name: _find_free_port() for name in APIS}
+        self._ports = {name: _find_free_port() for name in self.apis}
         self._settings: Mapping[str, object] = {}
         self.database_url = ""
         self.chain_url = ""
-        self.api_urls: Final[Sequence[str]] = [self.find_url(each) for each in APIS]
+        self.api_urls: Final[Sequence[str]] = [self.find_url(each) for each in self.apis]
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -65,7 +65,7 @@ class UpgradeSystem:
                 "rpc_ws_url": chain.address.replace("http", "ws", 1),
             }
             self._earlier.run_command("migrate", env=self._build_environment())
-            for name in (*WORKERS, *APIS):
+            for name in (*self.workers, *self.apis):
                 await self.start_earlier(name)
             yield
 

@@ -12,7 +12,7 @@ from typing import Final
 import aiohttp
 import asyncpg
 
-from backend.domain.lifecycle import Status
+from backend.domain.lifecycle import FINAL_STATUSES, Status
 from backend.domain.times import format_time
 from backend.trials.audit.clients import RETRY_S
 from backend.trials.audit.evidence import fetch_orders
@@ -28,11 +28,12 @@ from backend.trials.audit.history.reader import HistoryReader
 from backend.trials.audit.history.streams import follow_stream
 from backend.trials.audit.records import OrderTransition
 
-READERS: Final = 2
-PAUSE_MAX_S: Final = 0.3
-"""The longest that a reader waits between two requests."""
-RECENT: Final = 50
-"""Readers look at so many of the orders that were placed last, which still change."""
+PAUSE_MAX_S: Final = 0.2
+"""The longest that the reader of everything waits between two requests."""
+WATCH_PAUSE_S: Final = 0.03
+WATCH_MAX: Final = 100
+"""The watcher reads an order so often at most: some wait for a price."""
+PAUSE_BETWEEN_TRIES_MAX_S: Final = 3.0
 PAGE: Final = 40
 PAGE_AT_END: Final = 1_000
 PAGES_AT_END: Final = 1_000
@@ -74,7 +75,10 @@ class HistoryObservers:
                 )
                 for url, received in self.streams.items()
             ]
-            tasks += [group.create_task(self._read_on(number)) for number in range(READERS)]
+            tasks += [
+                group.create_task(self._watch_orders()),
+                group.create_task(self._read_on()),
+            ]
             yield
             for task in tasks:
                 task.cancel()
@@ -137,17 +141,39 @@ class HistoryObservers:
 
     async def _read_until_answered(self, url: str, order_id: str) -> None:
         reader = HistoryReader(self._session, "a reader of what is new", self._history)
-        while await reader.read_order(url, order_id) is Outcome.INFO:  # noqa: ASYNC110 - a server
-            await asyncio.sleep(RETRY_S)
+        pause_s = RETRY_S
+        while (await reader.read_order(url, order_id)).outcome is Outcome.INFO:
+            await asyncio.sleep(pause_s)
+            # A reader for each order: together they would keep busy what has just started again.
+            pause_s = min(2 * pause_s, PAUSE_BETWEEN_TRIES_MAX_S)
 
-    async def _read_on(self, number: int) -> None:
-        random = Random(f"{self._seed} reader {number}")  # noqa: S311 - repeatable, not secret
-        reader = HistoryReader(self._session, f"reader {number}", self._history)
+    async def _watch_orders(self) -> None:
+        """Read the newest order again and again to its end, on one process after the other."""
+        random = Random(f"{self._seed} watcher")  # noqa: S311 - repeatable, not secret
+        reader = HistoryReader(self._session, "a watcher", self._history)
         while True:
-            url, recent = random.choice(self._urls), self._history.placed[-RECENT:]
+            for order_id in self._history.placed[-1:]:
+                await self._watch(reader, order_id, random)
+            await asyncio.sleep(WATCH_PAUSE_S)
+
+    async def _watch(self, reader: HistoryReader, order_id: str, random: Random) -> None:
+        for _ in range(WATCH_MAX):
+            for url in random.sample(self._urls, len(self._urls)):
+                read = await reader.read_order(url, order_id)
+                if read.outcome is Outcome.INFO:  # it may be down: others are watched meanwhile
+                    return
+            if any(each.status in FINAL_STATUSES for each in read.sightings):
+                return
+            await asyncio.sleep(WATCH_PAUSE_S)
+
+    async def _read_on(self) -> None:
+        random = Random(f"{self._seed} reader")  # noqa: S311 - repeatable, not secret
+        reader = HistoryReader(self._session, "a reader", self._history)
+        while True:
+            url, changed = random.choice(self._urls), self._history.changed
             draw = random.random()
-            if draw < 0.6 and recent:
-                await reader.read_order(url, random.choice(recent))
+            if draw < 0.6 and changed:
+                await reader.read_order(url, random.choice(changed))
             elif draw < 0.9:
                 status = random.choice(LISTED_STATUSES)
                 await reader.list_orders(url, status=status, size=PAGE, pages=2)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from backend.trials.audit.records import OrderTransition
+
+RECENT: Final = 8
+"""So many events are recent: at hundreds a second, what they tell is some milliseconds old."""
 
 
 class Action(StrEnum):
@@ -101,13 +105,15 @@ class History:
     """All operations of a run, and when there were faults.
 
     ``counted_before``: the orders by status before the first operation. ``placed``: the ids of
-    orders whose placement has its answer. ``counts_at_end``: those of each server.
+    orders whose placement has its answer. ``changed``: those that events told of last: whoever
+    reads them now must see what the events told. ``counts_at_end``: those of each server.
     """
 
     now: Callable[[], float] = time.monotonic
     operations: list[Operation] = field(default_factory=list)
     faults: list[FaultTime] = field(default_factory=list)
     placed: list[str] = field(default_factory=list)
+    changed: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
     counted_before: Mapping[str, int] = field(default_factory=dict)
     counts_at_end: dict[str, EndCounts] = field(default_factory=dict)
 
@@ -141,6 +147,7 @@ class History:
         operation = Operation(Action.EVENT, "a subscriber", server, order_id=order_id)
         with self.record(operation):
             operation.complete(Sighting(*transition))
+        self.changed.append(transition.order_id)
 
     def _append(self, operation: Operation) -> None:
         operation.completed_at = self.now()

@@ -33,12 +33,12 @@ class HistoryReader:
         self._name = name
         self._history = history
 
-    async def read_order(self, url: str, order_id: str) -> Outcome:
+    async def read_order(self, url: str, order_id: str) -> Operation:
         """Read an order from a server; its absence is ``FAIL``."""
         operation = Operation(Action.READ, self._name, url, order_id=order_id)
         if (order := await self._get(operation, f"/api/orders/{order_id}", {})) is not None:
             operation.sightings = [see_order(order)]
-        return operation.outcome
+        return operation
 
     async def list_orders(
         self, url: str, *, status: Status | None, size: int, pages: int, since: str | None = None
