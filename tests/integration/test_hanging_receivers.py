@@ -77,7 +77,7 @@ async def test_receivers_that_hang_take_nothing_from_other_owners(
     owners = ("anna", "bert", "carl")
     anna, bert, carl = [show_key(await make_key(database_url, each)) for each in owners]
     async with (
-        open_engine(database_url, redis_url, webhook_timeout_s=60) as engine,
+        open_engine(database_url, redis_url, webhook_timeout_s=60, webhook_lease_s=300) as engine,
         open_owner(engine.api, anna) as first,
         open_owner(engine.api, bert) as second,
         open_owner(engine.api, carl, webhooks=1) as other,

@@ -21,7 +21,7 @@ from hypercorn.typing import HTTPScope, WebsocketScope
 from backend.runtime import observe_connections
 from backend.runtime.resources.memory import release_free_memory
 
-RESERVED_DESCRIPTORS: Final = 224
+RESERVED_DESCRIPTORS: Final = 384
 """Descriptors that are kept for PostgreSQL, Redis, the node, receivers of webhooks, files, and
 connections that are just being closed."""
 SOCKETS_SHARE: Final = 0.75
