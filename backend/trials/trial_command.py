@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from backend.domain.errors import EngineError
 
 Result = TypeVar("Result")
+VIOLATIONS_SHOWN: Final = 50
 
 
 def run_to_end(trial: Coroutine[Any, Any, Result]) -> Result:
@@ -23,9 +24,11 @@ def run_to_end(trial: Coroutine[Any, Any, Result]) -> Result:
 
 
 def report_violations(violations: list[str]) -> None:
-    """Print the violations of a trial, and exit with status 1 if there are any."""
-    for violation in violations:
+    """Print the first violations of a trial, and exit with status 1 if there are any."""
+    for violation in violations[:VIOLATIONS_SHOWN]:
         click.echo(f"VIOLATION: {violation}")
+    if len(violations) > VIOLATIONS_SHOWN:
+        click.echo("…")
     click.echo(f"{len(violations)} violations" if violations else "ok")
     if violations:
         sys.exit(1)

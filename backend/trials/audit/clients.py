@@ -19,6 +19,8 @@ from backend.trials.audit.records import CancelObservations, OrderTransition
 
 POST_TIMEOUT_S: Final = 10.0
 RETRY_S: Final = 0.1
+RETRY_MAX_S: Final = 2.0
+"""A client waits ever longer: many of them would keep busy what has just started again."""
 HEARTBEAT_S: Final = 10.0
 """How often a socket asks whether the server is still there: its host may be gone."""
 REPEATED_SHARE: Final = 0.1
@@ -218,8 +220,9 @@ class TrialClient:
 
     async def _post_until_accepted(self, path: str, body: Json, key: str) -> Json | None:
         """Retry until the response is 202; returns its body, or ``None`` if it is a rejection."""
+        pause_s = RETRY_S
         while True:
-            wait_s = RETRY_S
+            wait_s, pause_s = pause_s, min(2 * pause_s, RETRY_MAX_S)
             operation = Operation(Action.PLACE, self._name, self._url)
             try:
                 with self._observed.history.record(operation):
@@ -252,9 +255,11 @@ class TrialClient:
     async def _follow_order(self, order_id: str, ws_url: str) -> None:
         """Follow an order to its end, resuming behind the last event after each disconnect."""
         transitions = self._observed.order_streams.setdefault(order_id, [])
+        pause_s = RETRY_S
         while True:
             try:
                 async with self._connect(ws_url) as socket:
+                    pause_s = RETRY_S
                     async for event in read_messages(socket):
                         transitions.append(self._observed.record_event(self._url, event))
                 if socket.close_code == 1000:
@@ -265,7 +270,8 @@ class TrialClient:
             if transitions and Status(transitions[-1].status).is_final:
                 return
             ws_url = self._socket_url(order_id, after)
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
 
     def _socket_url(self, order_id: str, after: int = 0) -> str:
         return f"{self._url}/api/orders/upgrade/{order_id}?after={after}"

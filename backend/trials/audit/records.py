@@ -31,6 +31,10 @@ class Violation(NamedTuple):
     kind: ViolationKind
     message: str
 
+    def __str__(self) -> str:
+        """Format it as a line of a report."""
+        return f"{self.kind}: {self.message}"
+
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:

@@ -14,7 +14,7 @@ import asyncpg
 
 from backend.domain.lifecycle import FINAL_STATUSES, Status
 from backend.domain.times import format_time
-from backend.trials.audit.clients import RETRY_S
+from backend.trials.audit.clients import RETRY_MAX_S, RETRY_S
 from backend.trials.audit.evidence import fetch_orders
 from backend.trials.audit.history.operations import (
     Action,
@@ -33,7 +33,6 @@ PAUSE_MAX_S: Final = 0.2
 WATCH_PAUSE_S: Final = 0.03
 WATCH_MAX: Final = 100
 """The watcher reads an order so often at most: some wait for a price."""
-PAUSE_BETWEEN_TRIES_MAX_S: Final = 3.0
 PAGE: Final = 40
 PAGE_AT_END: Final = 1_000
 PAGES_AT_END: Final = 1_000
@@ -144,8 +143,7 @@ class HistoryObservers:
         pause_s = RETRY_S
         while (await reader.read_order(url, order_id)).outcome is Outcome.INFO:
             await asyncio.sleep(pause_s)
-            # A reader for each order: together they would keep busy what has just started again.
-            pause_s = min(2 * pause_s, PAUSE_BETWEEN_TRIES_MAX_S)
+            pause_s = min(2 * pause_s, RETRY_MAX_S)
 
     async def _watch_orders(self) -> None:
         """Read the newest order again and again to its end, on one process after the other."""
