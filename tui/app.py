@@ -71,6 +71,11 @@ class Dashboard(OrderActions):
         """Add the style sheet's colours that themes lack."""
         return build_extra_colours(self.current_theme)
 
+    @property
+    def has_pending_keys(self) -> bool:
+        """Whether there are keys that have not had their effects yet."""
+        return not self._typed_keys.is_idle
+
     def on_mount(self) -> None:
         """Show the session and start its source."""
         self.theme_changed_signal.subscribe(self, self._save_theme)

@@ -1,4 +1,4 @@
-"""Renders pictures of the dashboard from a recording, as SVG, and as PNG if there is Chromium.
+"""Renders pictures of the dashboard from a recording, as SVG, and as PNG with Chromium.
 
     .venv/bin/python scripts/generate/dashboard_pictures.py FOLDER
 
@@ -10,17 +10,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from datetime import UTC
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from playwright.async_api import Page, async_playwright
 from waiting_orders import build_waiting_messages
 
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, HEADLESS_SHELL
 from tui.app import Dashboard
 from tui.connection.recording import RecordedMessage, read_recording
 from tui.connection.source import MessageHandler
@@ -106,23 +105,24 @@ async def render_svg(
         return re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True))
 
 
-def render_png(svg: str, path: Path, chromium: str) -> None:
-    """Render an SVG to a PNG with Chromium, in a font that is installed here."""
+async def draw_in_page(page: Page, svg: str, path: Path) -> None:
+    """Draw an SVG as a PNG, in a font that is installed here."""
     [size] = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     width, height = (round(float(each)) + 1 for each in size)
     body = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     body = body.replace("Fira Code", "DejaVu Sans Mono")
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "page.html"
-        page.write_text(f'<body style="margin:0">{body}</body>', encoding="utf-8")
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        window = f"--window-size={width},{height}"
-        subprocess.run(
-            [chromium, *options, window, f"--screenshot={path}", str(page)],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+    await page.set_viewport_size({"width": width, "height": height})
+    await page.set_content(f'<body style="margin:0">{body}</body>')
+    await page.screenshot(path=path)
+
+
+async def draw_png(svg: str, path: Path) -> None:
+    """Draw an SVG as a PNG with a Chromium of its own."""
+    program = HEADLESS_SHELL if HEADLESS_SHELL.exists() else CHROMIUM
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
+        await draw_in_page(await browser.new_page(), svg, path)
+        await browser.close()
 
 
 def main() -> None:
@@ -137,7 +137,6 @@ def main() -> None:
     parser.add_argument("--svg-only", action="store_true", help="make no PNG")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    chromium = None if options.svg_only else shutil.which("chromium")
     for name in options.names or (*PICTURES, *DESK_PICTURES):
         if name in DESK_PICTURES:
             size, theme, keys = DESK_PICTURES[name]
@@ -149,8 +148,8 @@ def main() -> None:
         path = options.folder / f"{name}.svg"
         path.write_text(svg, encoding="utf-8")
         print(path)
-        if chromium is not None:
-            render_png(svg, path.with_suffix(".png"), chromium)
+        if not options.svg_only:
+            asyncio.run(draw_png(svg, path.with_suffix(".png")))
             print(path.with_suffix(".png"))
 
 

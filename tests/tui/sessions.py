@@ -103,7 +103,9 @@ async def wait_until_drawn(pilot: Pilot[None]) -> None:
 
 
 async def press_keys(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys, and wait until they have had their effects: a dialog is open, with its fields."""
     await pilot.press(*keys)
+    await wait_for(pilot, lambda: not get_dashboard(pilot).has_pending_keys)
     await wait_until_drawn(pilot)
 
 

@@ -48,6 +48,11 @@ class TypedKeys:
         self._answers: TerminalAnswers | None = None if app.is_headless else TerminalAnswers()
         self._hold: Timer | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all keys have had their effects."""
+        return not self._waiting and self._timeout is None
+
     async def open(self) -> None:
         """Begin: there is a screen that takes keys."""
         self._is_open = True

@@ -17,9 +17,9 @@ from tui.screens.main import MainScreen
 
 async def place_limit(pilot: Pilot[None], price: str) -> Order:
     session = get_dashboard(pilot).session
-    await pilot.press("o")
+    await press_keys(pilot, "o")
     await fill_fields(pilot, type="limit", limit=price, low="1")
-    await pilot.press("ctrl+s")
+    await press_keys(pilot, "ctrl+s")
     await wait_for(pilot, lambda: session.model.counters.by_status["waiting"] == 1)
     await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
     return session.model.sorted_orders[-1]
@@ -44,10 +44,10 @@ async def test_an_order_that_waits_is_amended_in_place(
         await wait_for(
             pilot, lambda: "above the market and would wait" in label_text(pilot, "sense")
         )
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: label_text(pilot) == "nothing is changed yet")
         await fill_fields(pilot, limit="90000", until="1h")
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
         await wait_for(pilot, lambda: limit_of(order) == "90000" and order.expires_ms is not None)
 
@@ -56,10 +56,10 @@ async def test_an_order_that_waits_is_amended_in_place(
         await fill_fields(pilot, slippage="2")
         await get_client(pilot).amend_order(order.id, order.seq, {"limitPrice": "80000"})
         await wait_for(pilot, lambda: limit_of(order) == "80000")
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: "changed meanwhile" in label_text(pilot))
         assert "80000" in screen_text(pilot)
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: order.slippage_bps == 200)
         assert (limit_of(order), order.status) == ("80000", "waiting")
 
@@ -71,15 +71,15 @@ async def test_an_amendment_that_would_be_met_at_once_is_asked_about(
         order = await place_limit(pilot, "100000")
         await press_keys(pilot, "a")
         await fill_fields(pilot, limit="1")
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: "submit once more to amend it" in label_text(pilot))
         assert limit_of(order) == "100000"
         await fill_fields(pilot, limit="2")  # what was asked was about another price
         assert label_text(pilot) == ""
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: "submit once more to amend it" in label_text(pilot))
         dialog = pilot.app.screen
         assert isinstance(dialog, AmendScreen)
         dialog.answer_at_s = 0  # as after a moment
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: limit_of(order) == "2")

@@ -29,7 +29,7 @@ STOP_LIMIT = {"type": "stopLimit", "trigger": "90", "limit": "89.5", "of": "in"}
 
 async def test_the_fields_appear_that_a_type_has() -> None:
     async with show_dashboard(make_session(StaticSource(waiting_messages()))) as pilot:
-        await pilot.press("o")
+        await press_keys(pilot, "o")
         shown = {}
         for name in TYPES:
             await fill_fields(pilot, type=name)
@@ -64,7 +64,7 @@ async def test_the_fields_appear_that_a_type_has() -> None:
 
 async def test_an_expiry_is_shown_as_the_time_that_it_means() -> None:
     async with show_dashboard(make_session(StaticSource(waiting_messages()))) as pilot:
-        await pilot.press("o")
+        await press_keys(pilot, "o")
         await fill_fields(pilot, force="gtd", until="2h")
         assert label_text(pilot, "error-until") == "2026-11-18 13:07:41 UTC"
         await fill_fields(pilot, until="soon")
@@ -93,14 +93,14 @@ async def test_orders_that_wait_are_compared_with_the_market_placed_and_cancelle
         def sense() -> str:
             return label_text(pilot, "sense")
 
-        await pilot.press("n")
+        await press_keys(pilot, "n")
         await fill_fields(pilot, count="6", side="sell", low="1", high="2", **STOP_LIMIT)
         await wait_for(pilot, lambda: "below the market and would wait" in sense())
         await fill_fields(pilot, trigger="190")
         assert sense() == ""  # it was about another price
         await wait_for(pilot, lambda: "above the market and would trigger at once" in sense())
         await fill_fields(pilot, trigger="90", force="gtd", until="1h")
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: session.model.counters.by_status["waiting"] == 6)
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
         order = session.model.sorted_orders[0]
@@ -116,7 +116,7 @@ async def test_orders_that_wait_are_compared_with_the_market_placed_and_cancelle
         await press_keys(pilot, "x")
         assert "stopLimit sell SOL/USDC" in screen_text(pilot)
         assert "≤ 90 USDC per SOL" in screen_text(pilot)
-        await pilot.press("y")
+        await press_keys(pilot, "y")
         await wait_for(pilot, lambda: session.model.counters.by_status["cancelled"] == 1)
         await wait_for(
             pilot, lambda: any("never be executed" in each for each in notification_texts(pilot))

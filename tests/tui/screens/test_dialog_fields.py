@@ -36,7 +36,7 @@ def show_recording(size: tuple[int, int] = WIDE) -> AbstractAsyncContextManager[
 
 async def test_an_invalid_field_shows_its_error_beside_it() -> None:
     async with show_recording((80, 24)) as pilot:
-        await pilot.press("n")
+        await press_keys(pilot, "n")
         await fill_fields(pilot, count="0", low="x")
         assert "must be from 1 to 10,000" in label_text(pilot, "error-count")
         assert "must be a number" in label_text(pilot, "error-amount")
@@ -49,7 +49,7 @@ async def test_an_invalid_field_shows_its_error_beside_it() -> None:
 @pytest.mark.parametrize("order_type", TYPES)
 async def test_no_text_of_a_row_is_cut_in_80_columns(key: str, order_type: str) -> None:
     async with show_recording((80, 24)) as pilot:
-        await pilot.press(key)
+        await press_keys(pilot, key)
         for fields in ({}, {"pairs": "SOL/USDC BONK/USDC"}, WRONG_FIELDS):
             await fill_fields(pilot, type=order_type, **fields)
             await pilot.pause()
@@ -63,25 +63,25 @@ async def test_no_text_of_a_row_is_cut_in_80_columns(key: str, order_type: str) 
 
 async def test_presets_fill_the_fields_and_can_be_saved() -> None:
     async with show_recording((80, 24)) as pilot:
-        await pilot.press("n")
+        await press_keys(pilot, "n")
         await fill_fields(pilot)
-        await pilot.press("f2", "f2")
+        await press_keys(pilot, "f2", "f2")
         assert pilot.app.screen.query_one("#field-count", Input).value == "10"
         await fill_fields(pilot, count="33")
-        await pilot.press("f3")
+        await press_keys(pilot, "f3")
         [preset] = get_dashboard(pilot).session.settings.presets.values()
         assert preset["count"] == "33"
 
 
 async def test_arrows_choose_an_option() -> None:
     async with show_recording((80, 24)) as pilot:
-        await pilot.press("n")
+        await press_keys(pilot, "n")
         await fill_fields(pilot)
         side = pilot.app.screen.query_one("#field-side", Choice)
         side.focus()
-        await pilot.press("right", "right")
+        await press_keys(pilot, "right", "right")
         assert side.value == "sell"
-        await pilot.press("left")
+        await press_keys(pilot, "left")
         assert side.value == "buy"
         await pilot.click("#field-side", offset=(1, 0))
         assert side.value == "mixed"
@@ -89,9 +89,9 @@ async def test_arrows_choose_an_option() -> None:
 
 async def test_orders_cannot_be_sent_while_a_recording_is_shown() -> None:
     async with show_recording((80, 24)) as pilot:
-        await pilot.press("n")
+        await press_keys(pilot, "n")
         await fill_fields(pilot)
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         assert "a recording is shown" in label_text(pilot)
         assert isinstance(pilot.app.screen, BatchScreen)
 
@@ -104,24 +104,24 @@ async def test_the_filtered_orders_are_exported(tmp_path: Path) -> None:
         pilot.app.screen.query_one(Choice).value = "jsonl"
         await pilot.pause()
         assert path.value.endswith("failed.jsonl")
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
         lines = (tmp_path / "failed.jsonl").read_text().splitlines()
         assert {json.loads(line)["status"] for line in lines} == {"failed"}
         assert len(lines) == 19
         await press_keys(pilot, "e")
         pilot.app.screen.query_one("#path", Input).value = str(tmp_path / "failed.jsonl")
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: "is there already" in label_text(pilot))
 
 
 async def test_a_worker_that_ends_after_its_dialog_lost_its_widgets_changes_nothing() -> None:
     async with show_recording() as pilot:
-        await pilot.press("n")
+        await press_keys(pilot, "n")
         await fill_fields(pilot, count="3")
         await pilot.app.screen.query_one("#dialog").remove()
         await pilot.app.workers.wait_for_complete(
             [worker for worker in pilot.app.workers if worker.group == "quotes"]
         )
-        await pilot.press("escape")
+        await press_keys(pilot, "escape")
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))

@@ -15,10 +15,10 @@ async def test_an_oco_and_a_bracket_are_placed_from_the_form(
 ) -> None:
     async with show_dashboard_with_a_node(database_url, redis_url, data_dir) as pilot:
         model = get_dashboard(pilot).session.model
-        await pilot.press("o")
+        await press_keys(pilot, "o")
         await fill_fields(pilot, type="oco", profit="100000", loss="1", confirmations="3")
         await wait_for(pilot, lambda: "this stop is" in label_text(pilot, "sense"))
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: model.counters.by_status["waiting"] == 2)
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
         profit, stop = sorted(model.sorted_orders, key=lambda order: order.type, reverse=True)
@@ -28,10 +28,10 @@ async def test_an_oco_and_a_bracket_are_placed_from_the_form(
         assert stop.condition.confirmations == 3
         await press_keys(pilot, "x")
         assert "The other order of its OCO" in screen_text(pilot)
-        await pilot.press("escape", "o")
+        await press_keys(pilot, "escape", "o")
         await fill_fields(pilot, type="market", side="buy", profit="100000", loss_trail="3")
         await wait_for(pilot, lambda: "its take-profit is" in label_text(pilot, "sense"))
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: len(model.orders) == 3)
         relations = model.sorted_orders[-1].relations
         assert relations is not None
@@ -44,21 +44,21 @@ async def test_a_twap_and_a_sniper_are_placed_from_the_form(
 ) -> None:
     async with show_dashboard_with_a_node(database_url, redis_url, data_dir) as pilot:
         model = get_dashboard(pilot).session.model
-        await pilot.press("o")
+        await press_keys(pilot, "o")
         fields = {"slices": "4", "interval": "1h", "jitter": "5", "limit": "1", "low": "2"}
         await fill_fields(pilot, type="twap", **fields)
         assert label_text(pilot, "error-slices") == "in 3h00m"
         await wait_for(pilot, lambda: "this limit is" in label_text(pilot, "sense"))
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: model.counters.by_status["waiting"] == 1)
         slices = model.sorted_orders[0].slices
         assert slices is not None
         assert (slices.slice_count, slices.interval_s, slices.jitter_bps) == (4, 3_600, 500)
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
 
-        await pilot.press("o")
+        await press_keys(pilot, "o")
         await fill_fields(pilot, type="sniper", mint="JUP", fee="1", locked="95", dexes="meteora")
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await wait_for(pilot, lambda: model.counters.by_status["waiting"] == 2)
         guards = dict(model.sorted_orders[-1].guards)
         assert guards["mintAuthorityRevoked"] is True

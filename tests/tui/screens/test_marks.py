@@ -65,7 +65,7 @@ async def test_an_export_goes_to_the_folder_of_the_settings(tmp_path: Path) -> N
         await press_keys(pilot, "e")
         path = Path(pilot.app.screen.query_one(Input).value)
         assert path.parent == tmp_path / "new" / "exports"
-        await pilot.press("ctrl+s")
+        await press_keys(pilot, "ctrl+s")
         await pilot.app.workers.wait_for_complete()
         await pilot.pause()
         assert len(list((tmp_path / "new" / "exports").iterdir())) == 1

@@ -55,7 +55,7 @@ async def test_connecting(size: tuple[int, int]) -> None:
     ) as pilot:
         assert "◌ connecting 127.0.0.1:8080 (try 3)" in screen_text(pilot)
         assert "Order▼" in screen_text(pilot)
-        await pilot.press("question_mark")
+        await press_keys(pilot, "question_mark")
         await pilot.pause()
         assert "KEYS" in screen_text(pilot)
 
