@@ -21,7 +21,7 @@ from tests.browser.client_page import ClientPage
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, HEADLESS_SHELL
 from tests.e2e.up import run_up
 
-VIEWPORT = {"width": 1200, "height": 850}
+VIEWPORT = {"width": 1280, "height": 850}
 WAIT_S = 2.0
 
 

@@ -13,20 +13,27 @@ import asyncio
 import sys
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from dashboard_pictures import DESK, FrozenRecording, draw_in_page, render_svg
+from dashboard_pictures import (
+    DESK,
+    FROZEN_AT_MS,
+    RECORDING,
+    FrozenRecording,
+    draw_in_page,
+    render_svg,
+)
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.client_page import ClientPage
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS, HEADLESS_SHELL
 from tests.e2e.up import RunningUp, run_up
-from tui.text.views import VIEWS
+from tui.text.views import BATCHES, VIEWS
 
 PAGE_WIDTHS: Final = (390, 1280, 1920)
 SCHEMES: Final = ("dark", "light")
@@ -90,7 +97,7 @@ async def place_batch(up: RunningUp, orders: Iterable[dict[str, Any]]) -> list[s
         return [each["orderId"] for each in (await response.json())["orders"]]
 
 
-async def take_page_pictures(browser: Browser, folder: Path, data_dir: Path) -> list[Path]:
+async def take_page_pictures(browser: Browser, folder: Path, data_dir: Path) -> list[SheetRows]:
     """Take pictures of each view of the page; returns those for the contact sheet."""
     async with run_up(data_dir, "--profile", "demo", "--headless") as up:
         await place_sample_orders(up)
@@ -100,8 +107,11 @@ async def take_page_pictures(browser: Browser, folder: Path, data_dir: Path) -> 
             for width in PAGE_WIDTHS:
                 await take_views(client, folder, scheme, width)
             await page.close()
-    dark = [folder / f"page-{view.name}-1280-dark.png" for view in VIEWS]
-    return [*dark, *(folder / f"page-{view.name}-390-light.png" for view in VIEWS)]
+    wide, narrow = (
+        [folder / f"page-{view.name}-{size}.png" for view in VIEWS]
+        for size in ("1280-dark", "390-light")
+    )
+    return [SheetRows(wide, 3, 0.7), SheetRows(narrow, 6, 2.2)]
 
 
 async def take_views(client: ClientPage, folder: Path, scheme: str, width: int) -> None:
@@ -124,7 +134,10 @@ async def take_dashboard_pictures(browser: Browser, folder: Path) -> list[Path]:
     page = await browser.new_page()
     for columns, lines in TERMINALS:
         for view in VIEWS:
+            # There are batches in the other recording.
             source = FrozenRecording(DESK, None)
+            if view.name == BATCHES:
+                source = FrozenRecording(RECORDING, FROZEN_AT_MS)
             svg = await render_svg(source, (columns, lines), "order-engine-dark", [view.key])
             path = folder / f"dashboard-{view.name}-{columns}x{lines}.png"
             await draw_in_page(page, svg, path)
@@ -133,28 +146,38 @@ async def take_dashboard_pictures(browser: Browser, folder: Path) -> list[Path]:
     return [folder / f"dashboard-{view.name}-120x40.png" for view in VIEWS]
 
 
+class SheetRows(NamedTuple):
+    """Pictures on a sheet: how many are beside each other, and their height by their width."""
+
+    pictures: Sequence[Path]
+    columns: int
+    ratio: float
+
+
 async def take_contact_sheet(
-    browser: Browser, pictures: Iterable[Path], path: Path, *, columns: int, cell_px: int
+    browser: Browser, rows: Sequence[SheetRows], path: Path, width_px: int
 ) -> None:
-    """Put pictures beside each other, each cut to two thirds of its cell's width in height."""
-    width = columns * (cell_px + 8) + 8
-    page = await browser.new_page(viewport={"width": width, "height": 400})
-    await page.goto("about:blank")
-    await page.set_content(f'<body style="{_BODY}">{"".join(_list_figures(pictures, cell_px))}')
+    """Put pictures beside and below each other, each cut at its lower end."""
+    page = await browser.new_page(viewport={"width": width_px, "height": 400})
+    figures = "".join(figure for row in rows for figure in _list_figures(row, width_px))
+    await page.set_content(f'<body style="{_BODY}">{figures}')
     await page.screenshot(path=path, full_page=True)
     await page.close()
     print(path)
 
 
-_BODY: Final = "margin:4px; display:flex; flex-wrap:wrap; gap:8px 8px; background:#5a6472"
+_GAP_PX: Final = 8
+_BODY: Final = (
+    f"margin:{_GAP_PX}px; display:flex; flex-wrap:wrap; gap:{_GAP_PX}px; background:#5a6472"
+)
+_PICTURE: Final = "width:{}px; height:{}px; object-fit:cover; object-position:top"
 
 
-def _list_figures(pictures: Iterable[Path], cell_px: int) -> Iterator[str]:
-    for each in pictures:
-        yield f'<img src="{_encode(each)}" style="width:{cell_px}px; {_CUT.format(cell_px)}">'
-
-
-_CUT: Final = "height:calc({}px * 0.7); object-fit:cover; object-position:top"
+def _list_figures(row: SheetRows, width_px: int) -> Iterator[str]:
+    cell_px = (width_px - (row.columns + 1) * _GAP_PX) // row.columns
+    style = _PICTURE.format(cell_px, round(cell_px * row.ratio))
+    for each in row.pictures:
+        yield f'<img src="{_encode(each)}" style="{style}">'
 
 
 def _encode(picture: Path) -> str:
@@ -168,11 +191,10 @@ async def take_pictures(folder: Path, clients: list[str], sheets: Path, data_dir
         browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
         if "page" in clients:
             shown = await take_page_pictures(browser, folder, data_dir)
-            await take_contact_sheet(browser, shown, sheets / PAGE_SHEET, columns=3, cell_px=560)
+            await take_contact_sheet(browser, shown, sheets / PAGE_SHEET, 1_400)
         if "dashboard" in clients:
-            shown = await take_dashboard_pictures(browser, folder)
-            path = sheets / TERMINAL_SHEET
-            await take_contact_sheet(browser, shown, path, columns=2, cell_px=760)
+            rows = [SheetRows(await take_dashboard_pictures(browser, folder), 2, 0.7)]
+            await take_contact_sheet(browser, rows, sheets / TERMINAL_SHEET, 1_300)
         await browser.close()
 
 
