@@ -21,6 +21,7 @@ Options, which go to \`order-engine up\`:
   --pools [default|many]    Two pools of each pair, or many in five programs.
   --dress [simulated|mainnet|devnet]
                             The cluster that the simulated node looks like.
+  --signer                  Let a process of its own have the paper wallet's key.
   --headless                Run without the dashboard.
   --smoke                   Execute 20 orders, show their results, and stop.
 USAGE
