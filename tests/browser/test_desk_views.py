@@ -37,7 +37,10 @@ async def test_every_view_has_a_key_an_address_and_a_true_number(
         await expect(shown).to_be_visible()
         await expect(page.locator("[data-views]:visible")).to_have_count(1)
         if title == "Quality":
-            await expect(client.element("quality-total")).to_be_visible()
+            await expect(client.element("quality-total")).to_contain_text("vs quote")
+            tables = client.element("quality-tables")
+            await expect(tables).to_contain_text("Most failed for")
+            await expect(tables).not_to_contain_text("cancelled")  # which is no failure
         elif title == "Markets":
             await expect(page.locator("#market-pools tr").first).to_be_visible()
         await assert_accessible(client)
