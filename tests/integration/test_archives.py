@@ -15,8 +15,10 @@ from uuid import uuid5
 
 import asyncpg
 import pytest
+from uuid_utils.compat import uuid7
 
 from backend.domain.conditions import Limit
+from backend.domain.errors import IdempotencyKeyReused
 from backend.domain.prices import PriceRatio
 from backend.store.archive import archiver
 from backend.store.archive.archived_events import open_archives
@@ -177,6 +179,31 @@ async def test_a_file_that_was_altered_is_named_and_removes_nothing(
         (tmp_path / "manifest.json").unlink()
         with pytest.raises(ArchiveError, match=r"no manifest\.json"):
             await archive_orders(pool, tmp_path)
+
+
+async def test_no_key_is_free_at_any_moment_of_an_archive(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 120
+    monkeypatch.setattr(archiver, "STEP_ORDERS", 10)
+    async with open_store(database_url) as store:
+        await insert_past_orders(store.pool, 1, count)
+        has_ended = asyncio.Event()
+
+        async def repeat(number: int) -> None:
+            order = new_order(b"another", client_order_id=f"name-{number}")
+            if number % 2:
+                order = new_order(b"another", idempotency_key=f"key-{number}")
+            while not has_ended.is_set():
+                with pytest.raises(IdempotencyKeyReused):
+                    await store.intake.accept(replace(order, id=uuid7()))
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(1, count + 1, 5):
+                group.create_task(repeat(number))
+            assert await archive_orders(store.pool, tmp_path, file_orders=40) == count
+            has_ended.set()
+        assert await list_ids(store.pool) == set()
 
 
 async def test_an_archive_is_continued_where_it_was_begun(

@@ -62,6 +62,8 @@ ON CONFLICT (owner, idempotency_key) DO UPDATE SET request_hash = excluded.reque
     order_created_at = excluded.order_created_at, order_status = excluded.order_status,
     created_at = now()
 """
+# The statement that stores orders was planned while there were no names.
+_ANALYZE_NAMES: Final = "ANALYZE archived_names"
 # A statement locks the tables that it writes before it takes its snapshot.
 _LIST_WRITERS: Final = """ -- list writers of orders
 SELECT DISTINCT virtualtransaction AS writer FROM pg_locks
@@ -166,6 +168,7 @@ class RowRemoval:
                 await append_entry(connection, actor, ARCHIVED, {**told, "sha256": file.sha256})
 
         await translate_errors(note)
+        await self._pool.read(_ANALYZE_NAMES)
 
     async def await_writers(self) -> None:
         """Return when whoever stores orders and began before this call has ended."""
