@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,7 +15,7 @@ from backend.domain.tokens import TokenRegistry
 from backend.store.archive.archiver import Archiver
 from backend.store.archive.ended_orders import EndedOrders
 from backend.store.audit_log.entries import Actor
-from backend.store.database import DatabasePool
+from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.feed import Feed
 from backend.store.fills.ended_lists import EndFilter
 from backend.store.fills.fill_store import FillStore
@@ -116,3 +118,22 @@ async def read_accounts(pool: DatabasePool, owner: str = "local") -> Sequence[ob
 async def list_ids(pool: DatabasePool) -> set[UUID]:
     """The ids of all orders that are in the tables."""
     return {row["id"] for row in await pool.fetch("SELECT id FROM orders")}
+
+
+@asynccontextmanager
+async def block_rows(pool: DatabasePool, statement: str) -> AsyncIterator[DatabaseConnection]:
+    """Have an archive wait at what a statement locks, for the length of a block."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(statement)
+        yield connection
+
+
+async def await_blocked(pool: DatabasePool) -> None:
+    """Return once a statement waits for a lock."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with asyncio.timeout(30):
+        while not await pool.fetchval(query):
+            await asyncio.sleep(0.01)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,15 +28,15 @@ from backend.store.archive.order_file import read_lines
 from backend.store.audit_log.reads import verify_log
 from backend.store.audit_log.seals import seal_events
 from backend.store.counts import StatusCounts
-from backend.store.database import FIRST_ID, DatabaseConnection, DatabasePool, open_pool
+from backend.store.database import FIRST_ID, DatabasePool, open_pool
 from backend.store.origin.found_transactions import find_known
 from backend.store.withdrawals.cancellations import CancelReason
-from tests.conftest import ROOT
-from tests.e2e.up import build_command, build_environment
 from tests.integration.archives import (
     age_orders,
     archive_orders,
+    await_blocked,
     await_readable,
+    block_rows,
     insert_past_orders,
     list_ids,
     read_accounts,
@@ -262,65 +260,3 @@ async def test_keys_are_forgotten_once_they_have_been_kept_for_long_enough(
     assert await forget_keys(pool, age, timedelta(days=1)) == 0
     assert await forget_keys(pool, age, timedelta(0)) == 8
     assert await pool.fetchval("SELECT idempotency_key FROM replayed_keys") == "of nothing"
-
-
-@asynccontextmanager
-async def block_rows(pool: DatabasePool, statement: str) -> AsyncIterator[DatabaseConnection]:
-    """Have an archive wait at what a statement locks, for the length of a block."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(statement)
-        yield connection
-
-
-async def await_blocked(pool: DatabasePool) -> None:
-    query = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    async with asyncio.timeout(30):
-        while not await pool.fetchval(query):
-            await asyncio.sleep(0.01)
-
-
-_KILLED_WHILE = {
-    "the file is in the manifest and not noted": "LOCK TABLE archive_files IN SHARE MODE",
-    "some orders are removed": "SELECT FROM orders WHERE client_order_id = 'name-700' FOR UPDATE",
-}
-
-
-@pytest.mark.parametrize("statement", _KILLED_WHILE.values(), ids=_KILLED_WHILE)
-async def test_an_archive_that_is_killed_goes_on_with_nothing_lost_or_doubled(
-    database_url: str, pool: DatabasePool, data_dir: Path, statement: str
-) -> None:
-    count = 1_200
-    await insert_past_orders(pool, 1, count)
-    ids, before = await list_ids(pool), await read_accounts(pool)
-    arguments = ("archive", "--older-than", "90d", "--to", str(data_dir / "archive"))
-    async with block_rows(pool, statement):
-        process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-            build_command(*arguments), cwd=ROOT, env=build_environment(DATABASE_URL=database_url)
-        )
-        await await_blocked(pool)
-        process.kill()
-        await asyncio.to_thread(process.wait)
-    left = await list_ids(pool)
-    assert len(left) == (count if "archive_files" in statement else count - archiver.STEP_ORDERS)
-    assert await read_accounts(pool) == before
-    (data_dir / "archive" / "orders-000009.partial").write_bytes(b"what was being written")
-    await await_readable(pool)
-    async with asyncio.TaskGroup() as group:  # two at once: one of them may be refused
-        tries = [group.create_task(try_command(database_url, *arguments)) for _ in range(2)]
-    codes = sorted(each.result()[0] for each in tries)
-    assert codes in ([0, 0], [0, 1]), [each.result() for each in tries]
-    assert await list_ids(pool) == set()
-    assert await read_accounts(pool) == before
-    report = verify_folder(data_dir / "archive")
-    assert (report.faults, report.orders) == ([], count)
-    manifest = read_manifest(data_dir / "archive")
-    assert manifest is not None
-    archived = [
-        line.order_id
-        for file in manifest.files
-        for line in read_lines(data_dir / "archive" / file.name)
-    ]
-    assert sorted(archived) == sorted(ids)
