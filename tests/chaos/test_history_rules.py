@@ -171,6 +171,12 @@ def test_a_page_need_not_have_what_other_pages_have(page: ListPage, shown: list[
     assert check(operate(Action.LIST, 3, *shown, page=page)) == []
 
 
+def test_a_list_that_cannot_be_read_at_the_end_is_not_taken_for_a_good_one() -> None:
+    history = History(operations=list(GOOD), placed=["a", "b"], unread=[TWO])
+    [violation] = check_history(history, BOUNDS)
+    assert (violation.kind, TWO in violation.message) == (ViolationKind.STUCK, True)
+
+
 @pytest.mark.parametrize(
     ("page", "shown", "words"),
     [

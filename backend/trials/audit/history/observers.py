@@ -96,9 +96,7 @@ class HistoryObservers:
         events = await self._read_store(since)
         reader = HistoryReader(self._session, "the end", self._history)
         for url in self._urls:
-            await reader.list_orders(
-                url, status=None, size=PAGE_AT_END, pages=PAGES_AT_END, since=format_time(since)
-            )
+            await self._list_at_end(reader, url, format_time(since))
             await self._count_at_end(reader, url)
         try:
             async with asyncio.timeout(END_S):
@@ -126,6 +124,16 @@ class HistoryObservers:
             return {row["status"]: row["n"] for row in await connection.fetch(_COUNT_SQL)}
         finally:
             await connection.close()
+
+    async def _list_at_end(self, reader: HistoryReader, url: str, since: str) -> None:
+        end = self._history.now() + END_S
+        while not await reader.list_orders(
+            url, status=None, size=PAGE_AT_END, pages=PAGES_AT_END, since=since
+        ):
+            if self._history.now() > end:
+                self._history.unread.append(url)
+                return
+            await asyncio.sleep(RETRY_S)
 
     async def _count_at_end(self, reader: HistoryReader, url: str) -> None:
         """Read statistics until they are what is stored, which may still change, or too late."""

@@ -106,7 +106,8 @@ class History:
 
     ``counted_before``: the orders by status before the first operation. ``placed``: the ids of
     orders whose placement has its answer. ``changed``: those that events told of last: whoever
-    reads them now must see what the events told. ``counts_at_end``: those of each server.
+    reads them now must see what the events told. ``counts_at_end``: those of each server;
+    ``unread`` are those whose list could not be read then.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -115,6 +116,7 @@ class History:
     placed: list[str] = field(default_factory=list)
     changed: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
     counted_before: Mapping[str, int] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
     counts_at_end: dict[str, EndCounts] = field(default_factory=dict)
 
     @contextmanager

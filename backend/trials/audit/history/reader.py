@@ -42,8 +42,8 @@ class HistoryReader:
 
     async def list_orders(
         self, url: str, *, status: Status | None, size: int, pages: int, since: str | None = None
-    ) -> None:
-        """Read some pages of a list, newest first, until its end or a page without an answer."""
+    ) -> bool:
+        """Read some pages of a list, newest first; returns whether each had an answer."""
         params: dict[str, str | int] = {"limit": size}
         if status is not None:
             params["status"] = status
@@ -54,12 +54,13 @@ class HistoryReader:
             operation = Operation(Action.LIST, self._name, url)
             page = await self._get(operation, "/api/orders", params)
             if page is None:
-                return
+                return False
             operation.sightings = [see_order(each) for each in page["orders"]]
             operation.page = ListPage(status, since or "", before, page["next"] is None)
             if page["next"] is None:
-                return
+                break
             before, params["cursor"] = page["orders"][-1]["createdAt"], page["next"]
+        return True
 
     async def count_orders(self, url: str) -> Mapping[str, int] | None:
         """Read the numbers of orders by status, ``None`` if there is no answer."""

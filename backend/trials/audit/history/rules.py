@@ -68,6 +68,7 @@ def check_history(history: History, bounds: HistoryBounds) -> list[Violation]:
         *find_contradictions(history),
         *find_unlisted(history, knowledge),
         *find_disordered_pages(history),
+        *find_unread(history),
         *find_stale_counts(history, calm, bounds.counts_s),
         *find_wrong_counts(history),
         *find_late_events(history, calm, bounds.event_s),
@@ -153,6 +154,12 @@ def find_disordered_pages(history: History) -> Iterator[Violation]:
             if page.status not in {None, each.status}:
                 message = f"order {each.order_id} is {each.status} among those {page.status}"
                 yield Violation(ViolationKind.WRONG, f"{_name(operation)}: {message}")
+
+
+def find_unread(history: History) -> Iterator[Violation]:
+    """Find servers whose list could not be read at the end, when there was no fault."""
+    for server in history.unread:
+        yield Violation(ViolationKind.STUCK, f"the list of {server} was not readable at the end")
 
 
 def find_late_events(history: History, calm: CalmTimes, bound_s: float) -> Iterator[Violation]:
