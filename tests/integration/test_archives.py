@@ -20,6 +20,7 @@ from backend.domain.errors import IdempotencyKeyReused
 from backend.domain.prices import PriceRatio
 from backend.store.archive import archiver
 from backend.store.archive.archived_events import open_archives
+from backend.store.archive.ended_orders import EndedOrders
 from backend.store.archive.errors import ArchiveError
 from backend.store.archive.folder_verification import verify_folder
 from backend.store.archive.key_expiry import forget_keys
@@ -32,6 +33,7 @@ from backend.store.database import FIRST_ID, DatabasePool, open_pool
 from backend.store.origin.found_transactions import find_known
 from backend.store.withdrawals.cancellations import CancelReason
 from tests.integration.archives import (
+    AGE,
     age_orders,
     archive_orders,
     await_blocked,
@@ -114,8 +116,14 @@ async def test_what_a_webhook_has_still_to_read_stays(pool: DatabasePool, tmp_pa
         FIRST_ID,
     )
     assert await archive_orders(pool, tmp_path) == 0
+    ended = EndedOrders(pool, AGE)
+    assert [each async for each in ended.walk()] == []
+    assert ended.bound is not None
+    assert ended.bound.reader == f"the webhook {FIRST_ID}"
     await pool.execute("UPDATE webhooks SET txid = 2 ^ 62")
     assert await archive_orders(pool, tmp_path) == 4
+    assert [each async for each in ended.walk()] == []
+    assert ended.bound is None
 
 
 async def test_events_of_orders_that_are_not_archived_cannot_be_removed(

@@ -49,6 +49,9 @@ SELECT txid, order_id, seq, at FROM order_events
 WHERE txid >= $1 AND (txid, order_id, seq) > ($1, $2, $3) AND txid < $4
 ORDER BY txid, order_id, seq LIMIT $5
 """
+_READ_BEHIND: Final = """ -- read behind the bound of the archive
+SELECT at < $2 AS is_old FROM order_events WHERE txid >= $1 ORDER BY txid LIMIT 1
+"""
 _IS_READY: Final = """
 NOT o.open AND coalesce(o.closed_at, o.updated_at) < $2 AND o.amount_pending IS NOT TRUE
 AND o.slices_cancelling IS NOT TRUE AND (
@@ -98,7 +101,7 @@ class EndedOrders:
         self._pool = pool
         self._older_than = older_than
         self.bound: ArchiveBound | None = None
-        """Where the last walk has met what somebody has still to read."""
+        """Where the last walk has met what is old enough, and somebody has still to read."""
 
     async def walk(self) -> AsyncIterator[list[list[UUID]]]:
         """Families of orders by pages: lists of ids, those that others came to be of first."""
@@ -115,7 +118,8 @@ class EndedOrders:
             if any(row["seq"] == 1 and row["at"] >= cutoff for row in rows):
                 return
             if len(rows) < PAGE_EVENTS:
-                self.bound = bound
+                behind = await self._pool.read(_READ_BEHIND, bound.txid, cutoff)
+                self.bound = bound if behind and behind[0]["is_old"] else None
                 return
             last = rows[-1]
             position = last["txid"], last["order_id"], last["seq"]
