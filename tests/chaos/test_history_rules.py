@@ -226,6 +226,8 @@ def test_a_request_waits_no_longer_than_a_bound_without_a_fault(outcome: Outcome
     slow = operate(Action.READ, 3, took_s=6, outcome=outcome, order_id="b")
     require(check(slow), ViolationKind.STUCK, f"waited 6.0 s without a fault ({outcome})")
     assert check(slow, faults=[(2, 3.5), (3.4, 5), (100, 200)]) == []
+    stopped = History(operations=[slow], stalls=[FaultTime(4, 6)])
+    assert check_history(stopped, BOUNDS) == []
 
 
 def test_the_time_without_faults_stands_still_while_any_lasts() -> None:

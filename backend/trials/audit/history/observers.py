@@ -19,6 +19,7 @@ from backend.trials.audit.evidence import fetch_orders
 from backend.trials.audit.history.operations import (
     Action,
     EndCounts,
+    FaultTime,
     History,
     Operation,
     Outcome,
@@ -39,6 +40,8 @@ PAGES_AT_END: Final = 1_000
 LISTED_STATUSES: Final = (None, Status.CONFIRMED, Status.FAILED)
 END_S: Final = 20.0
 """How long statistics and streams may take to be complete at the end."""
+STALL_MIN_S: Final = 0.5
+"""The clients were stopped if they did not run for so long: a busy machine gave them no time."""
 STORE: Final = "PostgreSQL"
 _COUNT_SQL: Final = "SELECT status::text, count(*) AS n FROM orders GROUP BY status"
 _POLL_S: Final = 0.05
@@ -77,6 +80,7 @@ class HistoryObservers:
             tasks += [
                 group.create_task(self._watch_orders()),
                 group.create_task(self._read_on()),
+                group.create_task(self._note_stalls()),
             ]
             yield
             for task in tasks:
@@ -171,6 +175,15 @@ class HistoryObservers:
             if any(each.status in FINAL_STATUSES for each in read.sightings):
                 return
             await asyncio.sleep(WATCH_PAUSE_S)
+
+    async def _note_stalls(self) -> None:
+        """Note when this process did not run: what it then waited for was nobody's fault."""
+        history = self._history
+        while True:
+            began_at = history.now()
+            await asyncio.sleep(_POLL_S)
+            if history.now() - began_at > STALL_MIN_S:
+                history.stalls.append(FaultTime(began_at, history.now()))
 
     async def _read_on(self) -> None:
         random = Random(f"{self._seed} reader")  # noqa: S311 - repeatable, not secret

@@ -102,7 +102,7 @@ class EndCounts(NamedTuple):
 
 @dataclass(slots=True)
 class History:
-    """All operations of a run, and when there were faults.
+    """All operations of a run, and when there were faults, or its clients did not run.
 
     ``counted_before``: the orders by status before the first operation. ``placed``: the ids of
     orders whose placement has its answer. ``changed``: those that events told of last: whoever
@@ -113,6 +113,7 @@ class History:
     now: Callable[[], float] = time.monotonic
     operations: list[Operation] = field(default_factory=list)
     faults: list[FaultTime] = field(default_factory=list)
+    stalls: list[FaultTime] = field(default_factory=list)
     placed: list[str] = field(default_factory=list)
     changed: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
     counted_before: Mapping[str, int] = field(default_factory=dict)

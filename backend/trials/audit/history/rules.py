@@ -38,19 +38,22 @@ class HistoryBounds(NamedTuple):
 class HistorySummary(NamedTuple):
     """What was checked: requests, those of them that were answered, and events of streams.
 
-    ``longest_s`` is the longest wait of a request, without the time of faults.
+    ``longest_s`` is the longest wait of a request, without the time of faults. ``stalled_s``: how
+    long the clients themselves did not run.
     """
 
     requests: int
     answered: int
     events: int
     longest_s: float
+    stalled_s: float
 
     def __str__(self) -> str:
         """Format it as a line of a report."""
         return (
             f"history: {self.requests:,} requests ({self.answered:,} answered) and"
-            f" {self.events:,} events; the longest wait without a fault {self.longest_s:.1f} s"
+            f" {self.events:,} events; the longest wait without a fault {self.longest_s:.1f} s;"
+            f" the clients did not run for {self.stalled_s:.1f} s"
         )
 
 
@@ -61,7 +64,7 @@ def choose_bounds(answer_s: float) -> HistoryBounds:
 
 def check_history(history: History, bounds: HistoryBounds) -> list[Violation]:
     """Return every violation."""
-    knowledge, calm = Knowledge(history), CalmTimes(history.faults)
+    knowledge, calm = Knowledge(history), CalmTimes([*history.faults, *history.stalls])
     return [
         *find_absences(history, knowledge),
         *find_backward(history, knowledge),
@@ -194,12 +197,13 @@ def find_late_answers(history: History, calm: CalmTimes, bound_s: float) -> Iter
 
 def summarize_history(history: History) -> HistorySummary:
     """Summarize what was checked."""
-    calm = CalmTimes(history.faults)
+    calm = CalmTimes([*history.faults, *history.stalls])
     asked = [each for each in history.operations if each.action is not Action.EVENT]
     waits = (_measure_wait_s(each, calm) for each in asked)
     answered = sum(each.outcome is not Outcome.INFO for each in asked)
     events = len(history.operations) - len(asked)
-    return HistorySummary(len(asked), answered, events, max(waits, default=0.0))
+    stalled_s = sum(each.ended_at - each.began_at for each in history.stalls)
+    return HistorySummary(len(asked), answered, events, max(waits, default=0.0), stalled_s)
 
 
 def _measure_wait_s(operation: Operation, calm: CalmTimes) -> float:
