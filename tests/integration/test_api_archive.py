@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from backend.store.archive.key_expiry import forget_keys
 from backend.store.database import open_pool
 from tests.integration.apis import Json, RunningApi, open_api, open_driver
-from tests.integration.archives import age_orders, archive_orders, list_ids
+from tests.integration.archives import AGE, age_orders, archive_orders, list_ids
 from tests.integration.keyed_requests import BATCH, EXECUTE, order_body, post
 
 ANNA, BERT = "anna", "bert"
@@ -102,6 +104,27 @@ async def test_a_repeat_of_an_archived_request_places_nothing_again(
         assert await list_ids(pool) == set()
         stats = await api.get("/api/stats")
         assert "failed" in str(stats)
+
+
+async def test_the_answer_to_a_batch_is_kept_for_as_long_as_its_key(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with (
+        open_pool(database_url, connections_max=3) as pool,
+        open_api(database_url, redis_url) as api,
+    ):
+        request = (BATCH, {"orders": [order_body()]}, {"Idempotency-Key": "b"})
+        _, placed, _ = await post(api, *request)
+        await ask(api, "DELETE", f"/api/orders/{placed['orders'][0]['orderId']}")
+        await age_orders(pool, 500)
+        await pool.execute("UPDATE batches SET created_at = created_at - interval '500 d'")
+        assert await archive_orders(pool, tmp_path) == 1
+        assert await forget_keys(pool, AGE, timedelta(days=365)) == 0
+        status, answer, _ = await post(api, *request)
+        assert (status, answer["orders"]) == (202, placed["orders"])
+        assert await forget_keys(pool, AGE, timedelta(0)) == 2
+        status, answer, _ = await post(api, *request)
+        assert (status, answer["orders"] == placed["orders"]) == (202, False)
 
 
 async def test_a_stream_that_resumes_behind_the_archive_begins_anew(

@@ -65,13 +65,25 @@ def archive(
         return
     if older_than is None or folder is None:
         raise click.UsageError("--older-than and --to must be given, such as 90d and a folder")
-    path, age = folder.resolve(), older_than
+    path, age = _resolve(folder), older_than
 
     async def call(pool: DatabasePool) -> None:
         with _report_archive_errors():
             await _archive(pool, path, age, keys_for)
 
     run_on_database(load_operator_settings(data_dir), call)
+
+
+def _resolve(folder: Path) -> Path:
+    """Where a folder is, whose name the database and the audit log can store."""
+    try:
+        path = folder.resolve()
+        path.name.encode()
+    except RuntimeError:
+        raise click.BadParameter(f"{folder} is a loop of links", param_hint="--to") from None
+    except UnicodeEncodeError:
+        raise click.BadParameter("its name is not in UTF-8", param_hint="--to") from None
+    return path
 
 
 async def _archive(

@@ -45,7 +45,12 @@ class ArchivedEvents:
         for file in manifest.files:
             require_file(folder, file)
             for line in read_lines(folder / file.name):
-                self._events.executemany(_INSERT, _format_events(line.parse()))
+                try:
+                    events = list(_format_events(line.parse()))
+                except (AttributeError, KeyError, TypeError, ValueError):
+                    reason = f"{folder / file.name}: the order {line.order_id} cannot be read"
+                    raise ArchiveError(reason) from None
+                self._events.executemany(_INSERT, events)
             self.sha256s.add(file.sha256)
         self._events.commit()
 
@@ -59,7 +64,10 @@ class ArchivedEvents:
 
 @contextmanager
 def open_archives(folders: Iterable[Path]) -> Iterator[ArchivedEvents]:
-    """The events of archives, for the length of a block. Raises ``ArchiveError``."""
+    """The events of archives, for the length of a block.
+
+    Raises ``ArchiveError``, also if the folder of temporary files does not take them.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="order-engine-archive-") as folder,
         closing(sqlite3.connect(Path(folder) / "events.sqlite")) as events,
@@ -67,8 +75,12 @@ def open_archives(folders: Iterable[Path]) -> Iterator[ArchivedEvents]:
         events.execute("PRAGMA synchronous = OFF")
         events.execute(_CREATE)
         archived = ArchivedEvents(events)
-        for each in folders:
-            archived.add_archive(each)
+        try:
+            for each in folders:
+                archived.add_archive(each)
+        except sqlite3.OperationalError as error:
+            reason = f"events cannot be sorted in {tempfile.gettempdir()} (TMPDIR): {error}"
+            raise ArchiveError(reason) from None
         yield archived
 
 

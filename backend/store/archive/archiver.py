@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -22,8 +23,11 @@ from backend.store.archive.errors import ArchiveError
 from backend.store.archive.manifest import (
     ArchiveFile,
     Manifest,
+    list_unnamed,
+    make_folder,
     read_manifest,
-    remove_leftovers,
+    remove_partials,
+    set_aside,
     write_manifest,
 )
 from backend.store.archive.order_file import (
@@ -95,18 +99,40 @@ class Archiver:
             yield require_lock
 
     async def _prepare(self) -> Manifest:
-        """The manifest of the folder, without what a process that was killed has left beside it."""
+        """The manifest of the folder, which names all files of orders there."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder)
             manifest = read_manifest(self._folder)
             if manifest is None:
                 manifest = Manifest(self._journal)
                 write_manifest(self._folder, manifest)
-            remove_leftovers(self._folder, manifest)
+            if manifest.journal != self._journal:
+                raise ArchiveError(f"{self._folder} is the archive of another database")
+            remove_partials(self._folder)
+            return await self._name_files(manifest)
         except OSError as error:
             raise ArchiveError(f"{self._folder} cannot be written: {error.strerror}") from None
-        if manifest.journal != self._journal:
-            raise ArchiveError(f"{self._folder} is the archive of another database")
+
+    async def _name_files(self, manifest: Manifest) -> Manifest:
+        """Name files that are not in the manifest, as when it was replaced by an earlier one.
+
+        One that the database does not know was written by a process that was killed: it is set
+        aside, as it may be of a state of the database that was restored since.
+        """
+        unnamed = list_unnamed(self._folder, manifest)
+        if not unnamed:
+            return manifest
+        noted = {file.name: file for file in await self._removal.read_files()}
+        found = [noted[path.name] for path in unnamed if path.name in noted]
+        for path in unnamed:
+            if path.name not in noted:
+                set_aside(path)
+        for file in found:
+            require_file(self._folder, file)
+        if found:
+            files = sorted([*manifest.files, *found], key=attrgetter("number"))
+            manifest = replace(manifest, files=files)
+            write_manifest(self._folder, manifest)
         return manifest
 
     async def _finish(self, manifest: Manifest) -> int:

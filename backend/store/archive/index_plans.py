@@ -8,10 +8,11 @@ from typing import Final
 
 from backend.store.database import DatabaseConnection, DatabasePool
 
-# Lines have times in UTC.
+# Lines have times in UTC, and bytes in hexadecimal.
 _SET: Final = (
     "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),"
-    " set_config('enable_mergejoin', 'off', true), set_config('TimeZone', 'UTC', true)"
+    " set_config('enable_mergejoin', 'off', true), set_config('TimeZone', 'UTC', true),"
+    " set_config('bytea_output', 'hex', true)"
 )
 
 

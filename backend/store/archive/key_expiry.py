@@ -21,13 +21,16 @@ DELETE FROM replayed_keys WHERE ctid = ANY(ARRAY(
     ORDER BY created_at LIMIT {STEP_ROWS}))
 RETURNING 1
 """  # noqa: S608 - constants only
-# The answer to a batch is repeated for as long as its key is kept.
+# The answer to a batch is repeated for as long as its key is kept, which begins with its file.
 _FORGET_BATCHES: Final = """ -- forget archived batches
 DELETE FROM batches WHERE id = ANY(ARRAY(
     SELECT b.id FROM batches b
     WHERE b.created_at < now() - $1::interval - $2::interval
         AND EXISTS (SELECT FROM archived_orders a WHERE a.batch_id = b.id)
         AND NOT EXISTS (SELECT FROM orders o WHERE o.batch_id = b.id)
+        AND NOT EXISTS (
+            SELECT FROM archived_orders a JOIN archive_files f ON f.number = a.file_number
+            WHERE a.batch_id = b.id AND f.created_at >= now() - $2::interval)
     ORDER BY b.id LIMIT 500))
 RETURNING 1
 """

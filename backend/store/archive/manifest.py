@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from backend.store.archive.errors import ArchiveError
@@ -18,6 +18,7 @@ NAME: Final = "manifest.json"
 FORMAT: Final = "order-engine-archive-1"
 PATTERN: Final = "orders-*.jsonl.gz"
 _PARTIAL: Final = ".partial"
+_ASIDE: Final = ".unnamed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ArchiveError(f"{path} is no manifest of an archive") from None
     try:
         return _parse(json.loads(text))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ArchiveError(f"{path} is no manifest of an archive") from None
 
 
@@ -61,8 +64,12 @@ def _parse(told: dict[str, Any]) -> Manifest:
     if told["format"] != FORMAT:
         raise ValueError(told["format"])
     files = [ArchiveFile(**each) for each in told["files"]]
-    if any(Path(each.name).name != each.name for each in files):
-        raise ValueError("a file is not in the folder")
+    for file in files:
+        if not PurePath(file.name).match(PATTERN) or PurePath(file.name).name != file.name:
+            raise ValueError(f"{file.name} is no file of an archive")
+        numbers = file.number, file.orders, file.events, file.last_txid
+        if not all(isinstance(each, int) for each in numbers):
+            raise TypeError(f"a number of {file.name} is none")
     return Manifest(str(told["journal"]), files)
 
 
@@ -95,9 +102,29 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path, manifest: Manifest) -> None:
-    """Remove what a process that was killed has left before it was in the manifest."""
+def make_folder(folder: Path) -> None:
+    """Make a folder with those above it; their names are on the disk when this returns.
+
+    Raises ``OSError``.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in missing:
+        flush_folder(each.parent)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a process that was killed has not finished writing. Raises ``OSError``."""
+    for path in folder.glob(f"*{_PARTIAL}"):
+        path.unlink(missing_ok=True)
+
+
+def list_unnamed(folder: Path, manifest: Manifest) -> list[Path]:
+    """The files of orders that are in a folder and not in its manifest."""
     named = {each.name for each in manifest.files}
-    for path in (*folder.glob(PATTERN), *folder.glob(f"*{_PARTIAL}")):
-        if path.name not in named:
-            path.unlink(missing_ok=True)
+    return sorted(path for path in folder.glob(PATTERN) if path.name not in named)
+
+
+def set_aside(path: Path) -> None:
+    """Have a file of orders no longer count as one of the archive. Raises ``OSError``."""
+    path.rename(path.with_name(f"{path.name}{_ASIDE}"))

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -96,5 +97,5 @@ def read_lines(path: Path) -> Iterator[ArchivedLine]:
                 except (KeyError, TypeError, ValueError):
                     raise ArchiveError(f"{path}: line {number} is no order") from None
                 yield ArchivedLine(order_id, text.rstrip("\n"))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise ArchiveError(f"{path} cannot be read: {error}") from None

@@ -15,6 +15,8 @@ from time import monotonic
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from backend.store.archive.errors import ArchiveError
 from backend.store.archive.index_plans import open_by_index
 from backend.store.archive.manifest import ArchiveFile
@@ -50,7 +52,8 @@ SELECT owner, client_order_id, request_hash, batch_id IS NOT NULL, id, created_a
 FROM orders WHERE id = ANY($1::uuid[]) AND client_order_id IS NOT NULL
 ON CONFLICT (owner, client_order_id) DO UPDATE SET request_hash = excluded.request_hash,
     is_of_batch = excluded.is_of_batch, order_id = excluded.order_id,
-    order_created_at = excluded.order_created_at, order_status = excluded.order_status
+    order_created_at = excluded.order_created_at, order_status = excluded.order_status,
+    archived_at = now()
 """
 _NOTE_KEYS: Final = """ -- note archived idempotency keys
 INSERT INTO replayed_keys (owner, idempotency_key, request_hash, is_of_batch, order_id,
@@ -102,10 +105,11 @@ _REMOVE_EVENTS: Final = "DELETE FROM order_events WHERE order_id = ANY($1::uuid[
 _REMOVE_ORDERS: Final = "DELETE FROM orders WHERE id = ANY($1::uuid[])"
 _FIND_ARCHIVED: Final = "SELECT id FROM archived_orders WHERE id = ANY($1::uuid[])"
 _SET_REMOVED: Final = "UPDATE archive_files SET removed_at = now() WHERE number = $1"
-_READ_UNFINISHED: Final = """ -- read unfinished archive files
+_READ_FILES: Final = """ -- read archive files
 SELECT number, archive, file, encode(sha256, 'hex') AS sha256, orders, events, last_txid
-FROM archive_files WHERE removed_at IS NULL ORDER BY number
+FROM archive_files
 """
+_READ_UNFINISHED: Final = f"{_READ_FILES} WHERE removed_at IS NULL ORDER BY number"
 _READ_NUMBERS: Final = "SELECT number FROM archive_files ORDER BY number"
 
 
@@ -128,22 +132,14 @@ class RowRemoval:
         """The numbers of all files that were ever noted."""
         return [row["number"] for row in await self._pool.read(_READ_NUMBERS)]
 
+    async def read_files(self) -> list[ArchiveFile]:
+        """All files that were ever noted."""
+        return [_parse_file(row) for row in await self._pool.read(_READ_FILES)]
+
     async def read_unfinished(self) -> list[tuple[str, ArchiveFile]]:
         """The files whose orders are still to be removed, with the names of their archives."""
-        return [
-            (
-                row["archive"],
-                ArchiveFile(
-                    row["number"],
-                    row["file"],
-                    row["sha256"],
-                    row["orders"],
-                    row["events"],
-                    row["last_txid"],
-                ),
-            )
-            for row in await self._pool.read(_READ_UNFINISHED)
-        ]
+        rows = await self._pool.read(_READ_UNFINISHED)
+        return [(row["archive"], _parse_file(row)) for row in rows]
 
     async def note_file(
         self, folder: Path, file: ArchiveFile, ids: Sequence[UUID], actor: Actor
@@ -209,6 +205,11 @@ class RowRemoval:
     async def set_removed(self, file: ArchiveFile) -> None:
         """Note that the orders of a file are removed."""
         await self._pool.read(_SET_REMOVED, file.number)
+
+
+def _parse_file(row: asyncpg.Record) -> ArchiveFile:
+    columns = ("number", "file", "sha256", "orders", "events", "last_txid")
+    return ArchiveFile(*(row[column] for column in columns))
 
 
 async def _read_lines(
