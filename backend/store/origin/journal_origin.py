@@ -50,6 +50,21 @@ SELECT e.signature FROM (
     WHERE status = 'confirmed' AND data ? 'txHash' ORDER BY txid DESC LIMIT {KNOWN_MAX}
 ) e JOIN orders o ON o.id = e.order_id WHERE o.wallet = $1
 """  # noqa: S608 - constants only
+# Each owner's latest by the index of its fills: there is none of all owners, nor of a wallet.
+_READ_ARCHIVED: Final = f""" -- read archived signatures
+WITH RECURSIVE owners(owner) AS (
+    SELECT min(owner) FROM archived_orders WHERE status = 'confirmed' AND type <> 'twap'
+    UNION ALL
+    SELECT (SELECT min(a.owner) FROM archived_orders a
+            WHERE a.owner > o.owner AND a.status = 'confirmed' AND a.type <> 'twap')
+    FROM owners o WHERE o.owner IS NOT NULL
+)
+SELECT f.tx_hash AS signature FROM owners o CROSS JOIN LATERAL (
+    SELECT a.tx_hash, a.wallet, a.ended_at FROM archived_orders a
+    WHERE a.owner = o.owner AND a.status = 'confirmed' AND a.type <> 'twap'
+    ORDER BY a.ended_at DESC LIMIT {KNOWN_MAX}
+) f WHERE f.wallet = $1 AND f.tx_hash IS NOT NULL ORDER BY f.ended_at DESC LIMIT {KNOWN_MAX}
+"""  # noqa: S608 - constants only
 _READ_BEGIN: Final = "SELECT min(applied_at) AS at FROM migrations"
 _IDLE_TIMEOUT: Final = "SET LOCAL idle_in_transaction_session_timeout = 0"
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(1868916787)"
@@ -122,8 +137,13 @@ class JournalOrigin:
         await self._pool.read(_NOTE, text)
 
     async def read_known(self, wallet: str) -> Sequence[str]:
-        """Read the last signatures of a wallet that the journal knows to have landed."""
-        return [row["signature"] for row in await self._pool.read(_READ_KNOWN, wallet)]
+        """Read the last signatures of a wallet that the journal knows to have landed.
+
+        Those of archived orders if it has no others, as nodes do not go back to its beginning.
+        """
+        rows = await self._pool.read(_READ_KNOWN, wallet)
+        rows = rows or await self._pool.read(_READ_ARCHIVED, wallet)
+        return [row["signature"] for row in rows]
 
     async def read_begin(self) -> datetime:
         """Read the time before which the journal was not there, by the clock of the database."""
