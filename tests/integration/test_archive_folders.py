@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -23,8 +24,15 @@ from backend.store.archive.manifest import (
     write_manifest,
 )
 from backend.store.archive.order_file import hash_file
+from backend.store.audit_log.seals import seal_events
 from backend.store.database import DatabasePool, open_pool
-from tests.integration.archives import archive_orders, insert_past_orders, list_ids
+from tests.integration.archives import (
+    archive_orders,
+    await_blocked,
+    block_rows,
+    insert_past_orders,
+    list_ids,
+)
 from tests.integration.operator_commands import try_command
 
 
@@ -165,3 +173,22 @@ async def test_folders_that_have_no_place_or_name_are_refused(
     code, output = await try_command(database_url, "archive", "--older-than", "90d", "--to", to)
     assert (code, "Invalid value for --to" in output) == (2, True), output
     assert len(await list_ids(pool)) == 2
+
+
+async def test_faults_that_an_archive_beside_may_have_made_are_not_told(
+    database_url: str, pool: DatabasePool, tmp_path: Path
+) -> None:
+    await insert_past_orders(pool, 1, 2)
+    await seal_events(pool)
+    arguments = ("audit", "verify")
+    async with asyncio.TaskGroup() as group, block_rows(pool, "LOCK TABLE audit_head"):
+        verifying = group.create_task(try_command(database_url, *arguments))
+        await await_blocked(pool)
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute("DELETE FROM order_events WHERE seq = 3")
+        await pool.execute("INSERT INTO archive_removals VALUES (1, 'local', 'failed', 1)")
+    code, output = verifying.result()
+    assert (code, "verify again" in output, "seals" in output) == (1, True, False), output
+    code, output = await try_command(database_url, *arguments)
+    assert (code, "seals 10" in output) == (1, True), output

@@ -13,6 +13,7 @@ import orjson
 from backend.cli.operations.operator import DATA_DIR, load_operator_settings, run_on_database
 from backend.domain.times import parse_time
 from backend.store.archive.archived_events import open_archives
+from backend.store.archive.archived_orders import read_extent
 from backend.store.archive.errors import ArchiveError
 from backend.store.audit_log.chain import AuditHead, AuditRow, ChainVerifier, parse_exported
 from backend.store.audit_log.reads import AuditReport, read_rows, verify_log
@@ -116,16 +117,22 @@ def _verify_database(
     *,
     includes_events: bool,
 ) -> AuditReport:
-    with ExitStack() as stack:
-        try:
-            archives = stack.enter_context(open_archives(folders)) if folders else None
-        except ArchiveError as error:
-            raise click.ClickException(str(error)) from None
+    async def call(pool: DatabasePool) -> AuditReport:
+        before = await read_extent(pool)
+        with ExitStack() as stack:
+            try:
+                archives = stack.enter_context(open_archives(folders)) if folders else None
+            except ArchiveError as error:
+                raise click.ClickException(str(error)) from None
+            report = await verify_log(
+                pool, head, includes_events=includes_events, archives=archives
+            )
+        if report.faults and await read_extent(pool) != before:
+            reason = "events were moved to an archive while they were read: verify again"
+            raise click.ClickException(reason)
+        return report
 
-        async def call(pool: DatabasePool) -> AuditReport:
-            return await verify_log(pool, head, includes_events=includes_events, archives=archives)
-
-        return run_on_database(load_operator_settings(data_dir), call)
+    return run_on_database(load_operator_settings(data_dir), call)
 
 
 def _verify_file(path: Path, head: AuditHead | None) -> AuditReport:

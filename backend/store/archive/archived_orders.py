@@ -19,6 +19,10 @@ FROM archived_names n JOIN archived_orders a ON a.id = n.order_id
 JOIN archive_files f ON f.number = a.file_number
 WHERE n.client_order_id = $1 AND n.owner = $2
 """
+_READ_EXTENT: Final = """ -- read extent of archives
+SELECT (SELECT count(*) FROM archive_files) AS files,
+       (SELECT max(txid) FROM archive_removals) AS removed_txid
+"""
 _HAS_AFTER: Final = "SELECT EXISTS (SELECT FROM archive_files WHERE last_txid >= $1) AS has"
 
 
@@ -31,6 +35,19 @@ class ArchivedOrder(NamedTuple):
     archive: str
     file: str
     archived_at: datetime
+
+
+class ArchiveExtent(NamedTuple):
+    """How many files were noted, and the last transaction that removed orders of them."""
+
+    files: int
+    removed_txid: int | None
+
+
+async def read_extent(pool: DatabasePool) -> ArchiveExtent:
+    """How far archives are: another one once anything was archived. Raises ``Transient``."""
+    [row] = await pool.read(_READ_EXTENT)
+    return ArchiveExtent(*row)
 
 
 class ArchivedOrders:
