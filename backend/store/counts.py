@@ -2,15 +2,19 @@
 
 For the first, all orders are counted once; afterwards only the events since the previous read are
 read. Each event has the new status of its order, and the event before it has the old one. Orders
-that were archived since are no longer counted.
+that were archived since are no longer counted. If events went with them that were not read, all are
+counted again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
+
+import asyncpg
 
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
@@ -73,8 +77,9 @@ UNION ALL
 SELECT (SELECT txid FROM head), owner, NULL, status::text, sum(orders)
 FROM archive_removals WHERE txid >= $1 AND txid < (SELECT txid FROM head) GROUP BY owner, status
 UNION ALL
-SELECT (SELECT txid FROM head), NULL, NULL, NULL, 0
+SELECT (SELECT txid FROM head), NULL, NULL, NULL, count(*) FROM archive_files WHERE last_txid >= $1
 """
+"""The row without an owner has how many files were archived with events that were not counted."""
 
 
 class StatusCounts:
@@ -92,19 +97,27 @@ class StatusCounts:
         Raises ``Transient`` while PostgreSQL is unavailable.
         """
         async with self._lock:
-            if self._position is None:
+            counted = self._counts
+            rows = await self._read_changes()
+            if rows is None:
                 rows = await self._pool.read(_COUNT_ALL, timeout=COUNT_TIMEOUT_S)
-            else:
-                rows = await self._pool.read(_COUNT_CHANGES_SINCE, self._position.txid)
+                counted = self._counts = {}
             for row in rows:
                 if row["n"]:
-                    counts = self._counts.setdefault(row["owner"], Counter())
+                    counts = counted.setdefault(row["owner"], Counter())
                     if row["is_now"] is not None:
                         counts[Status(row["is_now"])] += row["n"]
                     if row["was"] is not None:
                         counts[Status(row["was"])] -= row["n"]
             self._position = FeedPosition(rows[0]["txid"])
             return self._position
+
+    async def _read_changes(self) -> Sequence[asyncpg.Record] | None:
+        """What has changed; ``None`` if all has to be counted, as at first."""
+        if self._position is None:
+            return None
+        rows = await self._pool.read(_COUNT_CHANGES_SINCE, self._position.txid)
+        return None if any(row["owner"] is None and row["n"] for row in rows) else rows
 
     def get(self, owner: str) -> dict[Status, int]:
         """The number of an owner's orders in each status, at the position of the last refresh."""

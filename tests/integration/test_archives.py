@@ -89,6 +89,12 @@ async def test_counts_of_a_running_process_follow(pool: DatabasePool, tmp_path: 
         await counts.refresh()
     assert running.get("local") == fresh.get("local")
     assert sum(running.get("local").values()) == 4
+    await insert_past_orders(pool, 13, 16)  # and are archived before the process counts again
+    await archive_orders(pool, tmp_path)
+    await insert_past_orders(pool, 17, 19)
+    await running.refresh()
+    assert sum(running.get("local").values()) == 3
+    assert min(running.get("local").values()) == 0
 
 
 async def test_orders_that_belong_together_go_together(database_url: str, tmp_path: Path) -> None:
