@@ -88,6 +88,11 @@ WHERE e.status = 'confirmed' AND o.amount_out IS NOT NULL
 """  # noqa: S608 - constants only
 """Faults of single orders: id, rule, reason. ``$4`` are the legal pairs of statuses."""
 
+# An order that has changed while it was archived stays, when those that it made are gone.
+_CHILDREN: Final = """
+    SELECT amount_in FROM orders WHERE parent_id = o.id
+    UNION ALL SELECT amount_in FROM archived_orders WHERE parent_id = o.id
+"""
 FIND_GROUP_FAULTS: Final = f""" -- verify groups
 WITH {_KNOWN}, {_IDS}
 SELECT DISTINCT o.id, 'group' AS rule,
@@ -98,14 +103,14 @@ WHERE o.oco_group IS NOT NULL
 UNION ALL
 SELECT o.id, 'slices', 'sells ' || o.amount_in || ' base units, and its slices ' || s.amount_in
 FROM found o CROSS JOIN LATERAL (
-    SELECT sum(c.amount_in) AS amount_in FROM orders c WHERE c.parent_id = o.id
+    SELECT sum(c.amount_in) AS amount_in FROM ({_CHILDREN}) c
 ) s
 WHERE o.type = 'twap' AND (s.amount_in > o.amount_in
     OR (o.status = 'confirmed' AND s.amount_in IS DISTINCT FROM o.amount_in))
 UNION ALL
 SELECT o.id, 'bracket', 'is confirmed, and has ' || c.orders || ' of the orders of its bracket'
 FROM found o CROSS JOIN LATERAL (
-    SELECT count(*) AS orders FROM orders c WHERE c.parent_id = o.id
+    SELECT count(*) AS orders FROM ({_CHILDREN}) c
 ) c
 WHERE o.bracket IS NOT NULL AND o.status = 'confirmed' AND o.amount_out IS NOT NULL
     AND o.type <> 'twap'
