@@ -157,6 +157,8 @@ async def measure(load: LoadProfile, view: str, seconds: float) -> BenchResult:
 
 
 def _cpu_s(process: psutil.Process) -> float:
+    if process.status() == psutil.STATUS_ZOMBIE:
+        raise SystemExit("the dashboard has ended")
     times = process.cpu_times()
     return float(times.user + times.system)
 

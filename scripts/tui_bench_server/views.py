@@ -116,6 +116,7 @@ async def _get_report(_: web.Request) -> web.Response:
         "orders": {"confirmed": 900, "failed": 9},
         "fills": 900,
         "reasons": {"slippage": 9},
+        "failureReasons": {"slippage": 9},
         "volume": "90000",
         "savedValue": "12",
         "slippageBps": 2,

@@ -18,7 +18,7 @@ from tests.tui.sessions import (
 )
 from tui.connection.recording import RecordedMessage
 from tui.model.desk.quality import BOUNDS_MS, count_by_bound, find_percentile, read_fill_times
-from tui.model.messages import Lost
+from tui.model.messages import Lost, Report
 from tui.output.desk.latency_chart import render_latency, render_throughput
 from tui.text.format import join_text, line_width
 from tui.text.symbols import ASCII, UNICODE
@@ -65,6 +65,18 @@ async def test_a_period_and_a_group_are_chosen_by_keys_and_clicks() -> None:
         assert "36 confirmed" in screen_text(pilot)
         await pilot.click("#quality", offset=(line.index("1 h"), 0))
         assert session.quality.period == "1 h"
+
+
+async def test_a_report_of_an_earlier_server_is_shown() -> None:
+    messages = quality_messages()
+    report = messages[-1].message
+    assert isinstance(report, Report)
+    for row in (*report.report["rows"], report.report["total"]):
+        del row["failureReasons"]
+    async with show_dashboard(make_session(StaticSource(messages)), WIDE) as pilot:
+        await press_keys(pilot, "f7")
+        assert "36 confirmed  4 failed 10.0%" in screen_text(pilot)
+        assert "the server does not say" in screen_text(pilot)
 
 
 async def test_a_reason_shows_the_orders_that_failed_for_it() -> None:

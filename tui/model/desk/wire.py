@@ -94,7 +94,8 @@ class WireReportRow(TypedDict):
     key: str
     orders: dict[str, int]
     reasons: dict[str, int]
-    failureReasons: dict[str, int]
+    failureReasons: NotRequired[dict[str, int]]
+    """Told by servers since they tell cancellations apart."""
     fills: int
     volume: str
     savedValue: str

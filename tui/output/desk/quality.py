@@ -142,7 +142,8 @@ def _join_blocks(blocks: Sequence[tuple[int, list[Line]]]) -> Iterator[Line]:
 
 def _render_failures(total: WireReportRow, cells: int) -> list[Line]:
     """The codes, with their words where there is room for all of them."""
-    reasons = sorted(total["failureReasons"].items(), key=lambda each: -each[1])
+    counts = total.get("failureReasons")
+    reasons = sorted((counts or {}).items(), key=lambda each: -each[1])
     lines: list[Line] = [[Span("FAILED BECAUSE OF", "title")]]
     for code, count in reasons[:_REASONS_MAX]:
         action = f"show_failures('{code}')" if code.isidentifier() else ""
@@ -152,7 +153,8 @@ def _render_failures(total: WireReportRow, cells: int) -> list[Line]:
     if len(reasons) > _REASONS_MAX:
         lines.append([Span(f"       and {len(reasons) - _REASONS_MAX} more reasons", "muted")])
     if not reasons:
-        lines.append([Span("nothing failed", "muted")])
+        text = "the server does not say" if counts is None else "nothing failed"
+        lines.append([Span(text, "muted")])
     return lines
 
 

@@ -71,6 +71,7 @@ export function readRow({ key = null, orders, reasons, failureReasons, fills, vo
   };
 }
 
-function sortByCount(counts) {
+// An earlier server does not tell all of them.
+function sortByCount(counts = {}) {
   return Object.entries(counts).sort(([, a], [, b]) => b - a);
 }
