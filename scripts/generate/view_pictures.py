@@ -1,9 +1,9 @@
-"""Takes pictures of every view of the page and of the dashboard, and a contact sheet of each.
+"""Takes pictures of every view of the page and of the dashboard, and a contact sheet of each size.
 
     .venv/bin/python scripts/generate/view_pictures.py FOLDER [page] [dashboard]
 
 The page has an engine of its own, with orders of every kind; the dashboard shows the recording of
-one. Needs Chromium. The sheets in ``static/`` are those that ``--sheets static`` writes.
+one. Needs Chromium. The sheets in ``static/views`` are those that ``--sheets static/views`` writes.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from tui.text.views import BATCHES, VIEWS
 PAGE_WIDTHS: Final = (390, 1280, 1920)
 SCHEMES: Final = ("dark", "light")
 TERMINALS: Final = ((80, 24), (120, 40), (200, 50))
-PAGE_SHEET: Final = "client-views.png"
-TERMINAL_SHEET: Final = "dashboard-views.png"
+SHEET_PX: Final = 1_400
+PAGE_SHEETS: Final = {390: (6, 2.2), 1280: (3, 0.7), 1920: (2, 0.47)}
+"""How many views are beside each other on the sheet of a width, and their height by their width."""
 SETTLE_MS: Final = 1_500
 SEED: Final = 4
 SWAPS: Final = (
@@ -97,8 +98,8 @@ async def place_batch(up: RunningUp, orders: Iterable[dict[str, Any]]) -> list[s
         return [each["orderId"] for each in (await response.json())["orders"]]
 
 
-async def take_page_pictures(browser: Browser, folder: Path, data_dir: Path) -> list[SheetRows]:
-    """Take pictures of each view of the page; returns those for the contact sheet."""
+async def take_page_pictures(browser: Browser, folder: Path, data_dir: Path) -> list[ContactSheet]:
+    """Take pictures of each view of the page; returns the contact sheets to make of them."""
     async with run_up(data_dir, "--profile", "demo", "--headless") as up:
         await place_sample_orders(up)
         for scheme in SCHEMES:
@@ -107,11 +108,15 @@ async def take_page_pictures(browser: Browser, folder: Path, data_dir: Path) -> 
             for width in PAGE_WIDTHS:
                 await take_views(client, folder, scheme, width)
             await page.close()
-    wide, narrow = (
-        [folder / f"page-{view.name}-{size}.png" for view in VIEWS]
-        for size in ("1280-dark", "390-light")
-    )
-    return [SheetRows(wide, 3, 0.7), SheetRows(narrow, 6, 2.2)]
+    return [
+        ContactSheet(
+            f"page-{width}-{scheme}.png",
+            [folder / f"page-{view.name}-{width}-{scheme}.png" for view in VIEWS],
+            *PAGE_SHEETS[width],
+        )
+        for width in PAGE_WIDTHS
+        for scheme in SCHEMES
+    ]
 
 
 async def take_views(client: ClientPage, folder: Path, scheme: str, width: int) -> None:
@@ -129,54 +134,55 @@ async def take_views(client: ClientPage, folder: Path, scheme: str, width: int) 
         print(path)
 
 
-async def take_dashboard_pictures(browser: Browser, folder: Path) -> list[Path]:
-    """Render each view of the dashboard; returns those for the contact sheet."""
-    page = await browser.new_page()
+async def take_dashboard_pictures(browser: Browser, folder: Path) -> list[ContactSheet]:
+    """Render each view of the dashboard; returns the contact sheets to make of them."""
+    page, sheets = await browser.new_page(), []
     for columns, lines in TERMINALS:
-        for view in VIEWS:
+        size = f"{columns}x{lines}"
+        pictures = [folder / f"dashboard-{view.name}-{size}.png" for view in VIEWS]
+        sheets.append(ContactSheet(f"dashboard-{size}.png", pictures, 2))
+        for view, path in zip(VIEWS, pictures, strict=True):
             # There are batches in the other recording.
             source = FrozenRecording(DESK, None)
             if view.name == BATCHES:
                 source = FrozenRecording(RECORDING, FROZEN_AT_MS)
             svg = await render_svg(source, (columns, lines), "order-engine-dark", [view.key])
-            path = folder / f"dashboard-{view.name}-{columns}x{lines}.png"
             await draw_in_page(page, svg, path)
             print(path)
     await page.close()
-    return [folder / f"dashboard-{view.name}-120x40.png" for view in VIEWS]
+    return sheets
 
 
-class SheetRows(NamedTuple):
-    """Pictures on a sheet: how many are beside each other, and their height by their width."""
+class ContactSheet(NamedTuple):
+    """Pictures on a sheet: how many are beside each other, cut to a height by the width."""
 
+    name: str
     pictures: Sequence[Path]
     columns: int
-    ratio: float
+    ratio: float | None = None
 
 
-async def take_contact_sheet(
-    browser: Browser, rows: Sequence[SheetRows], path: Path, width_px: int
-) -> None:
-    """Put pictures beside and below each other, each cut at its lower end."""
-    page = await browser.new_page(viewport={"width": width_px, "height": 400})
-    figures = "".join(figure for row in rows for figure in _list_figures(row, width_px))
-    await page.set_content(f'<body style="{_BODY}">{figures}')
-    await page.screenshot(path=path, full_page=True)
+async def take_contact_sheet(browser: Browser, sheet: ContactSheet, folder: Path) -> None:
+    """Put pictures beside and below each other."""
+    page = await browser.new_page(viewport={"width": SHEET_PX, "height": 400})
+    await page.set_content(f'<body style="{_BODY}">{"".join(_list_figures(sheet))}')
+    await page.screenshot(path=folder / sheet.name, full_page=True)
     await page.close()
-    print(path)
+    print(folder / sheet.name)
 
 
 _GAP_PX: Final = 8
 _BODY: Final = (
     f"margin:{_GAP_PX}px; display:flex; flex-wrap:wrap; gap:{_GAP_PX}px; background:#5a6472"
 )
-_PICTURE: Final = "width:{}px; height:{}px; object-fit:cover; object-position:top"
+_PICTURE: Final = "width:{}px; height:{}; object-fit:cover; object-position:top"
 
 
-def _list_figures(row: SheetRows, width_px: int) -> Iterator[str]:
-    cell_px = (width_px - (row.columns + 1) * _GAP_PX) // row.columns
-    style = _PICTURE.format(cell_px, round(cell_px * row.ratio))
-    for each in row.pictures:
+def _list_figures(sheet: ContactSheet) -> Iterator[str]:
+    cell_px = (SHEET_PX - (sheet.columns + 1) * _GAP_PX) // sheet.columns
+    height = "auto" if sheet.ratio is None else f"{round(cell_px * sheet.ratio)}px"
+    style = _PICTURE.format(cell_px, height)
+    for each in sheet.pictures:
         yield f'<img src="{_encode(each)}" style="{style}">'
 
 
@@ -189,12 +195,13 @@ async def take_pictures(folder: Path, clients: list[str], sheets: Path, data_dir
     program = HEADLESS_SHELL if HEADLESS_SHELL.exists() else CHROMIUM
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
+        made: list[ContactSheet] = []
         if "page" in clients:
-            shown = await take_page_pictures(browser, folder, data_dir)
-            await take_contact_sheet(browser, shown, sheets / PAGE_SHEET, 1_400)
+            made += await take_page_pictures(browser, folder, data_dir)
         if "dashboard" in clients:
-            rows = [SheetRows(await take_dashboard_pictures(browser, folder), 2, 0.7)]
-            await take_contact_sheet(browser, rows, sheets / TERMINAL_SHEET, 1_300)
+            made += await take_dashboard_pictures(browser, folder)
+        for sheet in made:
+            await take_contact_sheet(browser, sheet, sheets)
         await browser.close()
 
 
@@ -208,6 +215,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     clients = options.clients or ["page", "dashboard"]
     sheets = options.sheets or options.folder
+    sheets.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="oe-") as data_dir:
         Path(data_dir).chmod(0o711)  # the servers may run as another user
         asyncio.run(take_pictures(options.folder, clients, sheets, Path(data_dir)))
