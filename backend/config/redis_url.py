@@ -83,7 +83,7 @@ def parse_redis_url(text: str) -> RedisAddress:
     if "#" in text or any(character.isspace() for character in text):
         raise ValueError("has a blank or a '#': in a user or a password write them as %20 and %23")
     try:
-        parts = urlsplit(text)
+        parts = _split_hosts(text) if kind.endswith(_SENTINEL) else urlsplit(text)
     except ValueError:
         raise ValueError("cannot be read: brackets belong around an IPv6 address") from None
     if "@" in parts.path + parts.query and "@" not in parts.netloc:
@@ -100,6 +100,13 @@ def parse_redis_url(text: str) -> RedisAddress:
         database = _read_database(parts.path, database)
     url = f"{kind}://{location}" + (f"?db={database}" if database else "")
     return RedisAddress(url, options, notes)
+
+
+def _split_hosts(text: str) -> SplitResult:
+    """Split a URL of several hosts, of which ``urlsplit`` of some Pythons takes no brackets."""
+    scheme, _, rest = text.partition("://")
+    end = min((at for at in map(rest.find, "/?") if at >= 0), default=len(rest))
+    return urlsplit(f"{scheme}://{rest[end:]}")._replace(netloc=rest[:end])
 
 
 def _build_sentinel_address(
