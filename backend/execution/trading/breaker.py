@@ -99,8 +99,10 @@ class Breaker:
     async def _look_at_floor(self, *, is_armed: bool) -> None:
         floor = self._policy.floor_lamports
         for ledger in self._ledgers:
-            reading = await ledger.read((), age_max_s=BALANCE_AGE_S)
-            held = reading.balances.lamports
+            held = (await ledger.read((), age_max_s=BALANCE_AGE_S)).balances.lamports
+            if held < floor and is_armed:
+                # Another worker may have armed it since, at a balance that is newer than this one.
+                held = (await ledger.read((), age_max_s=0)).balances.lamports
             if held < floor:
                 holds, least = (format_amount(each, SOL.decimals) for each in (held, floor))
                 why = f"the wallet {ledger.address} holds {holds} SOL, less than {least}"
