@@ -239,7 +239,8 @@ async def _empty_database(url: str) -> bool:
             await connection.execute("UPDATE api_keys_version SET version = 0 WHERE version <> 0")
             await connection.execute("UPDATE order_limits_version SET version = 0")
             await connection.execute(
-                "UPDATE journal SET server_started_at = NULL WHERE server_started_at IS NOT NULL"
+                "UPDATE journal SET server_started_at = NULL, cluster = NULL"
+                " WHERE server_started_at IS NOT NULL OR cluster IS NOT NULL"
             )
             await connection.execute(
                 "UPDATE audit_head SET id = 0, sealed_txid = 0,"

@@ -47,6 +47,8 @@ async def test_on_a_phone_nothing_is_cut_off(client: ClientPage) -> None:
     await expect(client.rows("confirmed").nth(5)).to_be_visible()
     page_width = "document.documentElement.scrollWidth"
     assert await client.page.evaluate(page_width) <= 390
+    for status in ("pending", "routing", "building", "submitted"):  # no row moves any more
+        await expect(client.rows(status)).to_have_count(0)
     await client.rows("confirmed").first.click()
     await expect(client.element("detail-status")).to_have_text("● confirmed")
     bounding_box = await client.bounding_box(client.element("detail"))

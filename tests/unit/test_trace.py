@@ -18,7 +18,7 @@ from backend.runtime import trace
 trace.mark_step("before")
 trace.start_trace("worker", Path(sys.argv[1]))
 started_s = monotonic()
-while monotonic() == started_s:
+while monotonic() - started_s < 1e-5:  # times are written in microseconds
     pass
 trace.mark_step("job received")
 trace.mark_span("PostgreSQL: claim", started_s)

@@ -8,7 +8,13 @@ from textual.pilot import Pilot
 
 from tests.tui.screens.dialogs import fill_fields, label_text
 from tests.tui.screens.test_dialogs import show_dashboard_with_a_node
-from tests.tui.sessions import get_dashboard, press_keys, screen_text, wait_for
+from tests.tui.sessions import (
+    get_dashboard,
+    press_keys,
+    screen_text,
+    wait_for,
+    wait_until_drawn,
+)
 from tui.connection.client import ApiClient
 from tui.model.orders import Order
 from tui.screens.amend import AmendScreen
@@ -22,6 +28,7 @@ async def place_limit(pilot: Pilot[None], price: str) -> Order:
     await press_keys(pilot, "ctrl+s")
     await wait_for(pilot, lambda: session.model.counters.by_status["waiting"] == 1)
     await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
+    await wait_until_drawn(pilot)  # keys are about the order whose row is drawn
     return session.model.sorted_orders[-1]
 
 
