@@ -182,8 +182,3 @@ class MarketChoice:
         if known:
             number = known.index(self.pair) + step if self.pair in known else 0
             self.pair, self.order_id = known[number % len(known)], ""
-
-
-def floor_to_step(at_ms: int, step_s: int) -> int:
-    """The beginning of the bar that a time is in."""
-    return at_ms - at_ms % (step_s * SECOND_MS)
