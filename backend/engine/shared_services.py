@@ -156,18 +156,14 @@ async def _open_feed(pool: DatabasePool, stop: asyncio.Event | None) -> tuple[Fe
     return feed, await wait_for_server("PostgreSQL", read, away=(Transient,), stop=stop)
 
 
-async def _open_broker(stack: AsyncExitStack, address: RedisAddress) -> StreamBroker:
-    broker = StreamBroker(address, consumer=_name_consumer())
-    stack.push_async_callback(broker.shutdown)
-    await broker.startup()
-    return broker
-
-
 async def _open_messages(
     stack: AsyncExitStack, redis: Redis, address: RedisAddress, journal_id: UUID
 ) -> tuple[StreamBroker, CommitNotifier]:
-    broker = await _open_broker(stack, address)
-    return broker, CommitNotifier(redis, channel_name(journal_id))
+    notifier = CommitNotifier(redis, channel_name(journal_id))
+    broker = StreamBroker(address, consumer=_name_consumer(), take_message=notifier.take_message)
+    stack.push_async_callback(broker.shutdown)
+    await broker.startup()
+    return broker, notifier
 
 
 def _name_consumer() -> str:

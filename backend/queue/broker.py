@@ -54,14 +54,22 @@ KEPT_JOBS_MAX = 10_000
 SEND_INTERVAL_S = 0.015
 """Least time between two sends in close succession under full load. Orders that reach a worker
 together are claimed, quoted, sent, polled and committed together: every step shares one delay."""
+NO_MESSAGE = "", b""
 ACK_LINGER_S = 0.2
 """How long an acknowledgement waits for others: nobody waits for it."""
 
 _START_OF_STREAM = b"0-0"
 
 
+def _take_no_message() -> None:
+    """Jobs are sent alone."""
+
+
 class StreamBroker(RedisStreamBroker):
-    """Sends and receives jobs; ``run`` must be running."""
+    """Sends and receives jobs; ``run`` must be running.
+
+    ``take_message`` gives a channel and a message that is published by the call that sends jobs.
+    """
 
     def __init__(
         self,
@@ -69,6 +77,7 @@ class StreamBroker(RedisStreamBroker):
         *,
         consumer: str,
         consumer_idle_max_s: float = CONSUMER_IDLE_MAX_S,
+        take_message: Callable[[], tuple[str, bytes] | None] = _take_no_message,
     ) -> None:
         super().__init__(
             address.direct_url,
@@ -92,6 +101,7 @@ class StreamBroker(RedisStreamBroker):
             waiting_max=SEND_QUEUE_MAX,
             min_interval_s=SEND_INTERVAL_S,
         )
+        self._take_message = take_message
         self._stop = asyncio.Event()
         self._acks: Coalescer[bytes, None] = Coalescer(
             self._acknowledge_batch, name="acknowledge", items_max=BATCH_MAX, linger_s=ACK_LINGER_S
@@ -128,7 +138,7 @@ class StreamBroker(RedisStreamBroker):
                 self._redis, stream=STREAM, group=GROUP, consumer=self.consumer_name
             )
             if missing is None:
-                await self._add(keys=[STREAM], args=[GROUP])
+                await self._add(keys=[STREAM], args=[GROUP, *NO_MESSAGE])
         except (RedisError, OSError) as error:
             report_or_refuse(error)
         else:
@@ -187,7 +197,8 @@ class StreamBroker(RedisStreamBroker):
         try:
             fields = [field for job in jobs for field in job]
             started_s = monotonic()
-            await self._add(keys=[STREAM], args=[GROUP, *fields])
+            message = self._take_message() or NO_MESSAGE
+            await self._add(keys=[STREAM], args=[GROUP, *message, *fields])
             trace.mark_span("Redis: add jobs", started_s)
         except (RedisError, OSError) as error:
             observe_queue.jobs_not_sent(len(jobs), error)

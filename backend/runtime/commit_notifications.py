@@ -32,6 +32,9 @@ MIN_INTERVAL_S: Final = 0.004
 """Shortest time between two messages of a process under full load: each costs every reader time."""
 EVENTS_MAX: Final = 10
 """Most events of a commit that its notification carries: more are read at less cost in one page."""
+STEP_DELAY_S: Final = 0.001
+"""How long the notification of a commit waits whose orders go on: their next step goes first, being
+worth more than the news of the last one, and may carry it."""
 COMMITS_MAX: Final = 20
 """Most commits in one message."""
 WAITING_MAX: Final = 1_000
@@ -78,12 +81,34 @@ class CommitNotifier:
         self._name = name
         self._commit_pending = asyncio.Event()
         self._waiting: list[Commit] = []
+        self._delay: asyncio.TimerHandle | None = None
 
     def notify(self, commit: Commit) -> None:
-        """Publish a commit soon; returns at once."""
+        """Publish a commit soon; returns at once.
+
+        It is published at once if an order ended in it, and else within ``STEP_DELAY_S``.
+        """
         if len(self._waiting) >= WAITING_MAX:
             del self._waiting[: WAITING_MAX // 2]
         self._waiting.append(commit)
+        if not _goes_on(commit):
+            self._commit_pending.set()
+        elif self._delay is None:
+            self._delay = asyncio.get_running_loop().call_later(STEP_DELAY_S, self._end_delay)
+
+    def take_message(self) -> tuple[str, bytes] | None:
+        """The channel and message of the commits that wait, for a call to Redis that publishes it.
+
+        ``None`` if no commit waits, or one that concerns orders that wait for a price.
+        """
+        commits = self._waiting[:COMMITS_MAX]
+        if not commits or any(map(concerns_waiting, commits)):
+            return None
+        del self._waiting[:COMMITS_MAX]
+        return self._name, encode_commits(commits)
+
+    def _end_delay(self) -> None:
+        self._delay = None
         self._commit_pending.set()
 
     async def run(self) -> None:
@@ -133,6 +158,10 @@ def concerns_waiting(commit: Commit) -> bool:
     if commit.events is None:
         return commit.begins_wait
     return any(event.status in _STATUSES_AROUND_WAIT for event in commit.events)
+
+
+def _goes_on(commit: Commit) -> bool:
+    return commit.events is not None and not any(each.status.is_final for each in commit.events)
 
 
 def _encode_events(events: Sequence[OrderEvent] | None) -> list[tuple[object, ...]] | None:

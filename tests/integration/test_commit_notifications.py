@@ -7,10 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from redis.asyncio import Redis
 
+from backend.config.redis_url import parse_redis_url
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent
+from backend.queue.broker import StreamBroker
+from backend.queue.jobs import JobQueue
 from backend.runtime.commit_notifications import (
     Commit,
     CommitNotifier,
@@ -31,19 +35,34 @@ FOREIGN_MESSAGES = [
     b"[[7, [[1, 2, 3, 4, 5, 6, 7, 8, 9]]]]",
 ]
 
+WAITING_EVENT = OrderEvent(
+    UUID(int=1),
+    2,
+    Status.WAITING,
+    datetime(2026, 1, 1, tzinfo=UTC),
+    1,
+    "{}",
+    9,
+    "local",
+    None,
+    None,
+)
+PENDING = Commit(9, [replace(WAITING_EVENT, status=Status.PENDING)])
+WAITING = Commit(9, [WAITING_EVENT])
+
 
 async def test_a_notification_of_somebody_else_ends_no_reader(redis_url: str) -> None:
     commits: asyncio.Queue[Commit] = asyncio.Queue()
     async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
         running = [
-            tasks.create_task(listen_for_commits(redis, "channel", commits.put_nowait)),
-            tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
+            tasks.create_task(listen_for_commits(redis, "channel of foreign", commits.put_nowait)),
+            tasks.create_task((notifier := CommitNotifier(redis, "channel of foreign")).run()),
         ]
         async with asyncio.timeout(60):
-            while not await redis.publish("channel", "no number"):
+            while not await redis.publish("channel of foreign", "no number"):
                 await asyncio.sleep(0.01)
             for message in FOREIGN_MESSAGES:
-                await redis.publish("channel", message)
+                await redis.publish("channel of foreign", message)
             notifier.notify(Commit(7, []))
             notifier.notify(Commit(8, None))
             assert [await commits.get(), await commits.get()] == [Commit(7, []), Commit(8, None)]
@@ -53,25 +72,13 @@ async def test_a_notification_of_somebody_else_ends_no_reader(redis_url: str) ->
 
 async def test_those_who_watch_prices_are_woken_by_no_other_orders(redis_url: str) -> None:
     commits: asyncio.Queue[Commit] = asyncio.Queue()
-    event = OrderEvent(
-        UUID(int=1),
-        2,
-        Status.WAITING,
-        datetime(2026, 1, 1, tzinfo=UTC),
-        1,
-        "{}",
-        9,
-        "local",
-        None,
-        None,
-    )
-    begins = Commit(9, [event])
-    others = [Commit(7, [replace(event, status=Status.ROUTING)]), Commit(8, None)]
+    begins = Commit(9, [WAITING_EVENT])
+    others = [Commit(7, [replace(WAITING_EVENT, status=Status.ROUTING)]), Commit(8, None)]
     async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
-        channel = waiting_channel_name("channel")
+        channel = waiting_channel_name("channel of prices")
         running = [
             tasks.create_task(listen_for_commits(redis, channel, commits.put_nowait)),
-            tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
+            tasks.create_task((notifier := CommitNotifier(redis, "channel of prices")).run()),
         ]
         async with asyncio.timeout(60):
             while not await redis.publish(channel, "no number"):
@@ -79,5 +86,56 @@ async def test_those_who_watch_prices_are_woken_by_no_other_orders(redis_url: st
             for commit in [*others, begins, Commit(10, None, begins_wait=True)]:
                 notifier.notify(commit)
             assert [await commits.get(), await commits.get()] == [begins, Commit(10, None)]
+        for task in running:
+            task.cancel()
+
+
+async def test_the_call_that_sends_a_job_carries_the_commit_of_its_order(redis_url: str) -> None:
+    commits: asyncio.Queue[Commit] = asyncio.Queue()
+    async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
+        notifier = CommitNotifier(redis, "channel of job")  # it does not run
+        broker = StreamBroker(
+            parse_redis_url(redis_url), consumer="test", take_message=notifier.take_message
+        )
+        running = [
+            tasks.create_task(listen_for_commits(redis, "channel of job", commits.put_nowait)),
+            tasks.create_task(broker.run()),
+        ]
+        async with asyncio.timeout(60):
+            while not await redis.publish("channel of job", "no number"):
+                await asyncio.sleep(0.01)
+            notifier.notify(PENDING)
+            await JobQueue(broker).send("local", [UUID(int=1)])
+            assert await commits.get() == PENDING
+            await broker.wait_sent()
+        assert (await broker.measure()).jobs == 1
+        for task in running:
+            task.cancel()
+        await broker.shutdown()
+
+
+@pytest.mark.parametrize("commits", [(), (WAITING,), (PENDING, WAITING)])
+async def test_a_job_carries_no_commit_of_orders_that_wait_for_a_price(
+    redis_url: str, commits: tuple[Commit, ...]
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        notifier = CommitNotifier(redis, "channel")
+        for commit in commits:
+            notifier.notify(commit)
+        assert notifier.take_message() is None
+
+
+async def test_a_commit_of_an_order_that_goes_on_is_published_without_a_job(redis_url: str) -> None:
+    commits: asyncio.Queue[Commit] = asyncio.Queue()
+    async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(listen_for_commits(redis, "channel of alone", commits.put_nowait)),
+            tasks.create_task((notifier := CommitNotifier(redis, "channel of alone")).run()),
+        ]
+        async with asyncio.timeout(60):
+            while not await redis.publish("channel of alone", "no number"):
+                await asyncio.sleep(0.01)
+            notifier.notify(PENDING)
+            assert await commits.get() == PENDING
         for task in running:
             task.cancel()

@@ -84,6 +84,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
         order_traces.order_accepted(order.id, request.headers)
         if not order.waits:
             await services.jobs.send_order(order)
+            await asyncio.sleep(0)  # the job leaves first, and then the response is built
     met = {} if accepted.is_replay else await find_met_now(api, [order])
     response = _build_accepted_response(api, request, accepted, order, is_met=met.get(order.id))
     return OrderAccepted(accepted.id, response)
