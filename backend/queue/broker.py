@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -25,7 +26,7 @@ from taskiq.serializers.orjson_serializer import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
 from backend.config.redis_url import RedisAddress
-from backend.queue import scripts
+from backend.queue import messages, scripts
 from backend.queue.messages import OWNER_LABEL, JobMessage, QueueState, StreamEntry
 from backend.queue.permissions import find_missing_permission
 from backend.runtime import observe_queue, trace
@@ -54,15 +55,10 @@ KEPT_JOBS_MAX = 10_000
 SEND_INTERVAL_S = 0.015
 """Least time between two sends in close succession under full load. Orders that reach a worker
 together are claimed, quoted, sent, polled and committed together: every step shares one delay."""
-NO_MESSAGE = "", b""
 ACK_LINGER_S = 0.2
 """How long an acknowledgement waits for others: nobody waits for it."""
 
 _START_OF_STREAM = b"0-0"
-
-
-def _take_no_message() -> None:
-    """Jobs are sent alone."""
 
 
 class StreamBroker(RedisStreamBroker):
@@ -77,7 +73,7 @@ class StreamBroker(RedisStreamBroker):
         *,
         consumer: str,
         consumer_idle_max_s: float = CONSUMER_IDLE_MAX_S,
-        take_message: Callable[[], tuple[str, bytes] | None] = _take_no_message,
+        take_message: Callable[[], tuple[str, bytes]] = messages.take_no_message,
     ) -> None:
         super().__init__(
             address.direct_url,
@@ -110,8 +106,7 @@ class StreamBroker(RedisStreamBroker):
         self._has_failed_to_read = False
         self._kept: deque[tuple[bytes, str]] = deque()
         self._full_reads = 0
-        self._reclaim_at = 0.0
-        self._reclaim_cursor = _START_OF_STREAM
+        self._reclaim_at, self._reclaim_cursor = 0.0, _START_OF_STREAM
 
     async def run(self) -> None:
         """Send jobs and acknowledgements until cancelled."""
@@ -138,7 +133,7 @@ class StreamBroker(RedisStreamBroker):
                 self._redis, stream=STREAM, group=GROUP, consumer=self.consumer_name
             )
             if missing is None:
-                await self._add(keys=[STREAM], args=[GROUP, *NO_MESSAGE])
+                await self._add(keys=[STREAM], args=[GROUP, *messages.take_no_message()])
         except (RedisError, OSError) as error:
             report_or_refuse(error)
         else:
@@ -197,8 +192,7 @@ class StreamBroker(RedisStreamBroker):
         try:
             fields = [field for job in jobs for field in job]
             started_s = monotonic()
-            message = self._take_message() or NO_MESSAGE
-            await self._add(keys=[STREAM], args=[GROUP, *message, *fields])
+            await self._add(keys=[STREAM], args=[GROUP, *self._take_message(), *fields])
             trace.mark_span("Redis: add jobs", started_s)
         except (RedisError, OSError) as error:
             observe_queue.jobs_not_sent(len(jobs), error)
@@ -231,7 +225,7 @@ class StreamBroker(RedisStreamBroker):
                 if fields is not None and b"data" in fields and entry_id is not None:
                     trace.mark_step("job received")
                     owner = fields.get(b"owner", b"").decode(errors="replace")
-                    ack = self._build_ack(entry_id)
+                    ack = partial(self._acknowledge, entry_id)
                     yield JobMessage(data=fields[b"data"], ack=ack, owner=owner)
                     continue
                 observe_queue.unreadable_job_dropped(fields)
@@ -239,7 +233,7 @@ class StreamBroker(RedisStreamBroker):
                     self._acks.submit_nowait(entry_id)
             while self._kept and not self._stop.is_set():
                 data, owner = self._kept.popleft()
-                yield JobMessage(data=data, ack=_acknowledge_nothing, owner=owner)
+                yield JobMessage(data=data, ack=messages.acknowledge_nothing, owner=owner)
 
     async def _receive(self) -> list[StreamEntry]:
         """The next entries. Whatever Redis answers, it is reported and reading goes on."""
@@ -298,12 +292,5 @@ class StreamBroker(RedisStreamBroker):
             observe_queue.queue_restored()
             await asyncio.sleep(RETRY_S / 10)  # somebody may remove it again and again
 
-    def _build_ack(self, entry_id: bytes) -> Callable[[], Awaitable[None]]:
-        async def ack() -> None:
-            self._acks.submit_nowait(entry_id)
-
-        return ack
-
-
-async def _acknowledge_nothing() -> None:
-    """A job that was kept is on no stream."""
+    async def _acknowledge(self, entry_id: bytes) -> None:
+        self._acks.submit_nowait(entry_id)

@@ -56,3 +56,12 @@ def build_job(broker: AsyncBroker, order_id: UUID, owner: str) -> bytes:
             task_id=name, task_name=TASK_NAME, labels={OWNER_LABEL: owner}, args=[name], kwargs={}
         )
     ).message
+
+
+def take_no_message() -> tuple[str, bytes]:
+    """No channel and no message: jobs are sent alone."""
+    return "", b""
+
+
+async def acknowledge_nothing() -> None:
+    """Do nothing: a job that was kept is on no stream."""

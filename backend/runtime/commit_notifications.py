@@ -96,14 +96,14 @@ class CommitNotifier:
         elif self._delay is None:
             self._delay = asyncio.get_running_loop().call_later(STEP_DELAY_S, self._end_delay)
 
-    def take_message(self) -> tuple[str, bytes] | None:
+    def take_message(self) -> tuple[str, bytes]:
         """The channel and message of the commits that wait, for a call to Redis that publishes it.
 
-        ``None`` if no commit waits, or one that concerns orders that wait for a price.
+        Both are empty if no commit waits, or one that concerns orders that wait for a price.
         """
         commits = self._waiting[:COMMITS_MAX]
         if not commits or any(map(concerns_waiting, commits)):
-            return None
+            return "", b""
         del self._waiting[:COMMITS_MAX]
         return self._name, encode_commits(commits)
 

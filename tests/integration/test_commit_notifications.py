@@ -122,7 +122,7 @@ async def test_a_job_carries_no_commit_of_orders_that_wait_for_a_price(
         notifier = CommitNotifier(redis, "channel")
         for commit in commits:
             notifier.notify(commit)
-        assert notifier.take_message() is None
+        assert notifier.take_message() == ("", b"")
 
 
 async def test_a_commit_of_an_order_that_goes_on_is_published_without_a_job(redis_url: str) -> None:
