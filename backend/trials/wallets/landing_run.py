@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Final
 
 from backend.chain.transaction_costs import read_fees
+from backend.domain.quotes import Dex
 from backend.runtime.background import run_in_background
 from backend.simulator.server import read_wall_clock
 from backend.trials.audit.evidence import fetch_landed, fetch_ledger
-from backend.trials.wallets.system import Json, WalletEngine, run_wallet_engine
+from backend.trials.wallets.system import RECENT_BLOCKS, Json, WalletEngine, run_wallet_engine
 
 GOING_PRICE: Final = 50_000
 """What a compute unit costs on average, in micro-lamports."""
@@ -89,12 +90,14 @@ async def run_landing_trial(
         await engine.fund(wallet, "USDC", 1)
         await engine.fund(wallet, "SOL", LAMPORTS)
         await engine.set_congestion(GOING_PRICE, WANDER_BPS)
+        await _measure_units(engine, timeout_s)
+        _, mark = await fetch_ledger(engine.node, "", 0)
         clock = _SlotClock(engine)
         async with run_in_background(clock.run):
             ids = await _place_at_rate(engine, orders, rate)
-            await engine.wait_ended(orders, timeout_s)
+            await engine.wait_ended(len(Dex) + orders, timeout_s)
         histories = await engine.read_events(ids)
-        entries, _ = await fetch_ledger(engine.node, "", 0)
+        entries, _ = await fetch_ledger(engine.node, "", mark)
         landed = await fetch_landed(engine.node_url, entries)
         return LandingFigures(
             policy,
@@ -102,6 +105,18 @@ async def run_landing_trial(
             [clock.count_slots(events) for events in histories if _is_filled(events)],
             [read_fees(each).priority_fee for each in landed],
         )
+
+
+async def _measure_units(engine: WalletEngine, timeout_s: float) -> None:
+    """Have the engine know what a swap at each venue takes, by an order there.
+
+    The first one pays for a limit that is not measured yet: below a ceiling that is too little a
+    unit for any block, so the chain is moved on to where its transaction has expired.
+    """
+    await engine.place([{**_ORDER, "dexes": [dex]} for dex in Dex])
+    await engine.wait_submitted(len(Dex), timeout_s)
+    await engine.advance(RECENT_BLOCKS + 1)
+    await engine.wait_ended(len(Dex), timeout_s)
 
 
 class _SlotClock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +24,7 @@ POLL_S: Final = 0.2
 BATCH: Final = 1_000
 RECENT_BLOCKS: Final = 150
 """As many as a node tells the prices of."""
+FINAL: Final = frozenset(status for status in Status if status.is_final)
 
 Json = dict[str, Any]
 
@@ -50,7 +51,11 @@ class WalletEngine(NamedTuple):
         All recent blocks have charged it already.
         """
         await self._control("congestion", {"unit_price": unit_price, "wander_bps": wander_bps})
-        await self._control("advance", {"blocks": RECENT_BLOCKS})
+        await self.advance(RECENT_BLOCKS)
+
+    async def advance(self, blocks: int) -> None:
+        """Move the chain on by so many blocks at once."""
+        await self._control("advance", {"blocks": blocks})
 
     async def read_slot(self) -> int:
         """The chain's slot now."""
@@ -75,16 +80,25 @@ class WalletEngine(NamedTuple):
 
     async def wait_ended(self, count: int, timeout_s: float) -> None:
         """Wait until so many orders have ended. Raises ``Transient`` if they do not in time."""
+        await self._wait_status(FINAL, count, timeout_s)
+
+    async def wait_submitted(self, count: int, timeout_s: float) -> None:
+        """Wait until so many orders were submitted, or have ended. Raises as ``wait_ended``."""
+        await self._wait_status(FINAL | {Status.SUBMITTED}, count, timeout_s)
+
+    async def _wait_status(
+        self, statuses: Collection[Status], count: int, timeout_s: float
+    ) -> None:
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     async with self.api.get("/api/stats") as response:
                         counts = (await response.json())["byStatus"]
-                    if sum(n for name, n in counts.items() if Status(name).is_final) >= count:
+                    if sum(n for name, n in counts.items() if Status(name) in statuses) >= count:
                         return
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            reason = f"not all orders ended within {timeout_s:.0f} s: {counts}"
+            reason = f"not all orders came so far within {timeout_s:.0f} s: {counts}"
             raise Transient("orders_open", reason) from None
 
     async def read_orders(self) -> list[Json]:
