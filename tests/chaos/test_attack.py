@@ -23,7 +23,7 @@ ATTACKED = (
 @pytest.mark.long
 def test_a_client_sees_no_error_while_others_attack() -> None:
     output = run_command(
-        *("attack", "--minutes", "0.15"),
+        *("attack", "--minutes", "0.15", "--warm-up-s", "5"),
         # Tests beside it slow it down: what is too late is for the long form to tell.
         *("--rate", "20", "--descriptors", "400", "--machine-ms", "20000"),
         timeout_s=RUN_S,

@@ -50,6 +50,13 @@ from backend.trials.trial_command import run_to_end
     help="Only this kind of attack, or these.",
 )
 @click.option(
+    "--warm-up-s",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    show_default=True,
+    help="Seconds of orders before what is measured.",
+)
+@click.option(
     "--machine-ms",
     type=click.FloatRange(min=0),
     default=0.0,
@@ -62,6 +69,7 @@ def attack(
     descriptors: int,
     pace: float,
     names: tuple[str, ...],
+    warm_up_s: float,
     machine_ms: float,
 ) -> None:
     """Attack an engine beside a client that behaves, and must not notice it.
@@ -71,7 +79,9 @@ def attack(
     observe.configure_logging("error", "console")
     attacks = Attacks(names or tuple(ATTACKS), pace)
     limits = Limits(latency_factor=2.0, machine_s=machine_ms / 1_000, memory_factor=1.2)
-    figures = run_to_end(run_trial(minutes, rate, descriptors, attacks, limits))
+    figures = run_to_end(
+        run_trial(minutes, rate, descriptors, attacks, limits, warm_up_s=warm_up_s)
+    )
     violations = figures.list_violations(limits)
     print_report(figures, violations)
     if violations:

@@ -13,7 +13,6 @@ from backend.trials.attack.client import ClientFigures, place_orders
 from backend.trials.attack.system import EngineUnderAttack, run_engine
 from backend.trials.data_dir import create_trial_directory
 
-WARM_UP_S: Final = 20.0
 ALONE_SHARE: Final = 0.2
 """The part of the time of the attack for which the client is alone before it."""
 ALONE_MIN_S: Final = 5.0
@@ -82,13 +81,18 @@ async def run_trial(
     descriptors: int,
     attacks: Attacks,
     limits: Limits,
+    *,
+    warm_up_s: float,
 ) -> TrialFigures:
-    """Run a trial over an engine of its own. Raises ``Transient`` if that does not start."""
+    """Run a trial over an engine of its own, whose client begins ``warm_up_s`` before all figures.
+
+    Raises ``Transient`` if the engine does not start.
+    """
     attack_s = minutes * 60
     with create_trial_directory("attack") as directory:
         directory.is_disposable = True
         async with run_engine(directory.path, descriptors) as engine:
-            await place_orders(engine.url, rate, WARM_UP_S)
+            await place_orders(engine.url, rate, warm_up_s)
             alone_s = max(ALONE_MIN_S, attack_s * ALONE_SHARE)
             cpu_s = [engine.read_cpu_s()]
             alone = await place_orders(engine.url, rate, alone_s)
