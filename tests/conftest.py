@@ -125,14 +125,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowserScope
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """xdist's hook: what ``-n auto`` means. Tests wait for processes a third of the time.
+    """xdist's hook: what ``-n auto`` means. Tests wait for processes about half of the time.
 
     A few files of unit tests take less time than workers take to start.
     """
     files = [Path(argument.partition("::")[0]) for argument in config.args]
     if all(file.is_file() and file.parent == UNIT_TESTS for file in files):
         return 0
-    return (os.cpu_count() or 1) * 3 // 2
+    return (os.cpu_count() or 1) * 2
 
 
 @pytest.hookimpl(optionalhook=True)

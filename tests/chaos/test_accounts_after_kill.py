@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from backend.trials.accounts.api_client import place_all, wait_settled
 from backend.trials.accounts.drawn_orders import OrderDrawer
 from backend.trials.accounts.ledger_run import compare
@@ -17,6 +19,7 @@ SETTINGS = {"trigger_lease_s": "1", "rate_limit": "0"}
 ENDED = "SELECT count(*) >= {} FROM orders WHERE NOT open"
 
 
+@pytest.mark.long
 async def test_fills_positions_and_reports_are_those_of_the_ledger(data_dir: Path) -> None:
     drawer = OrderDrawer(Random(7))
     async with run_engine(data_dir, **SETTINGS) as (system, session):

@@ -7,6 +7,7 @@ from itertools import cycle
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from backend.domain.lifecycle import Status
 from backend.store.audit_log.reads import verify_log
@@ -65,6 +66,7 @@ async def kill_all_and_start(system: EngineSystem) -> None:
         await unit.start()
 
 
+@pytest.mark.long
 async def test_a_halt_holds_whatever_is_paused_or_killed(data_dir: Path) -> None:
     system, placed = EngineSystem(data_dir, {}, workers=3), list[str]()
     async with system.run(), system.run_extra_api("api-2") as other_url:

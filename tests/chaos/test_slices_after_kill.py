@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.engine import run_engine
 from tests.chaos.test_waiting_after_kill import place_order, read_events, wait_for
 
@@ -13,6 +15,7 @@ PLACED = "SELECT slices_placed >= {} FROM orders WHERE type = 'twap'"
 KILLED = ("worker-1", "api", "valkey", "postgres")
 
 
+@pytest.mark.long
 async def test_slices_are_placed_once_while_everything_is_killed_between_them(
     data_dir: Path,
 ) -> None:

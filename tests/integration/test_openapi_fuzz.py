@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -67,6 +68,7 @@ def fuzz_all_operations(url: str) -> dict[str, int]:
     }
 
 
+@pytest.mark.long
 async def test_every_response_is_as_documented(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:

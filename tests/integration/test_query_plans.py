@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest
 
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType
@@ -220,6 +221,7 @@ def to_literal(value: object) -> str:
     return f"'{value}'" + ("::uuid" if isinstance(value, UUID) else "")
 
 
+@pytest.mark.long
 async def test_every_query_of_clients_costs_its_page_among_a_million_orders(
     database_url: str,
 ) -> None:
