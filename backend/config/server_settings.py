@@ -65,7 +65,8 @@ class ServerSettings(BaseSettings):
         None,
         validation_alias=_conventional_name("REDIS_URL"),
         description="URL of Redis 6.2 or newer, or of Valkey: `redis://`, `rediss://` (TLS) or"
-        " `unix://`. Unset: an embedded Valkey.",
+        " `unix://`; `redis+sentinel://` or `redis+cluster://` of several hosts, `rediss+…` with"
+        " TLS. Unset: an embedded Valkey.",
     )
     solana_rpc_url: Annotated[str | None, SECRET] = Field(
         None,

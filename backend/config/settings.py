@@ -29,7 +29,7 @@ from backend.config.chain.signer_settings import SignerSettings
 from backend.config.chain.wallet_settings import WalletSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.notify_settings import NotifySettings
-from backend.config.redis_url import parse_redis_url
+from backend.config.redis.url import parse_redis_url
 from backend.config.routing_settings import (
     RoutingSettings,
     check_hop_tokens,

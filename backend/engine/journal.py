@@ -12,6 +12,7 @@ from backend.domain.errors import Transient
 from backend.engine.shared_services import SharedServices
 from backend.execution.history.reconciliation import JournalReconciler
 from backend.execution.history.wallet_history import WalletHistory
+from backend.runtime.redis.cluster import build_key_prefix
 from backend.runtime.redis.mark import RedisMark
 from backend.runtime.startup import wait_for_server
 from backend.store.origin.journal_origin import JournalOrigin
@@ -31,7 +32,7 @@ async def start_journal_reconciler(
         shared.rpc,
         WalletHistory(shared.pool, origin, shared.rpc, addresses),
         origin,
-        RedisMark(shared.redis, f"order-engine:{shared.journal_id}:position"),
+        RedisMark(shared.redis, f"{build_key_prefix(shared.redis, shared.journal_id)}position"),
         venues=shared.cluster.venues.all,
         on_commit=shared.notifier.notify,
         is_on=settings.journal_reconciliation != OFF,

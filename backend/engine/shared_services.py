@@ -24,7 +24,7 @@ from backend.chain.subscriptions.address import choose_websocket_url
 from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.config.chain.node_urls import parse_node_urls
-from backend.config.redis_url import RedisAddress, parse_redis_url
+from backend.config.redis.url import RedisAddress, parse_redis_url
 from backend.config.settings import OFF
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import TokenRegistry

@@ -25,16 +25,17 @@ from taskiq.message import BrokerMessage
 from taskiq.serializers.orjson_serializer import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
-from backend.config.redis_url import RedisAddress
+from backend.config.redis.url import RedisAddress
 from backend.queue import messages, scripts
 from backend.queue.messages import OWNER_LABEL, JobMessage, QueueState, StreamEntry
 from backend.queue.permissions import find_missing_permission
 from backend.runtime import observe_queue, trace
 from backend.runtime.coalescer import Coalescer
+from backend.runtime.redis import keys
 from backend.runtime.redis.client import build_client_options, choose_pool, report_or_refuse
 from backend.runtime.redis.errors import drop_connections_if_moved
 
-STREAM = "order-engine:jobs"
+STREAM = keys.STREAM
 GROUP = "workers"
 BATCH_MAX = 1_000
 READ_MAX = 200

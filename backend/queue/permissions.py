@@ -14,6 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from backend.runtime.redis.errors import is_configuration_error
+from backend.runtime.redis.keys import PROBE
 
 _NEVER_IDLE_MS = 2**40
 _NO_ENTRY = "0-0"
@@ -40,10 +41,10 @@ async def find_missing_permission(
         ("XTRIM", stream, "MINID", _NO_ENTRY),
         ("XADD", stream, "NOMKSTREAM", "MINID", _NO_ENTRY, _NO_ENTRY, "data", ""),
         ("XGROUP", "DELCONSUMER", stream, group, consumer),
-        ("GET", "order-engine:probe"),
-        ("GETDEL", "order-engine:probe"),
-        ("SET", "order-engine:probe", "", "PX", 1),
-        ("PUBLISH", "order-engine:probe", ""),
+        ("GET", PROBE),
+        ("GETDEL", PROBE),
+        ("SET", PROBE, "", "PX", 1),
+        ("PUBLISH", PROBE, ""),
     )
     async with redis.pipeline(transaction=False) as pipe:
         for probe in probes:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from backend.config.redis_url import parse_redis_url
+from backend.config.redis.url import parse_redis_url
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent
 from backend.queue.broker import StreamBroker

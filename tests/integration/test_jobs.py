@@ -11,7 +11,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 from taskiq import AckableMessage
 
-from backend.config.redis_url import parse_redis_url
+from backend.config.redis.url import parse_redis_url
 from backend.domain.errors import RetryLater
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import GROUP, STREAM, StreamBroker

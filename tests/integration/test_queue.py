@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from backend.config.redis_url import parse_redis_url
+from backend.config.redis.url import parse_redis_url
 from backend.queue.broker import GROUP, RECLAIM_IDLE_MS, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue
 from backend.queue.messages import QueueState

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from backend.config.redis_url import parse_redis_url
+from backend.config.redis.url import parse_redis_url
 from backend.domain.lifecycle import Status
 from backend.runtime.redis.client import open_redis
 from tests.integration.redis_servers import RedisServer, find_free_port, find_program, run_redis

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.config.redis_url import parse_redis_url
+from backend.config.redis.url import parse_redis_url
 from backend.domain.errors import Rejected
 from backend.queue.broker import GROUP, STREAM, StreamBroker
 from backend.runtime.redis.client import check_redis, open_redis
@@ -160,13 +160,6 @@ async def test_tls_at_the_wrong_port_is_named(
         assert "does it want TLS (rediss://)?" in said
         await start_broker(f"rediss://127.0.0.1:{server.port}?socket_connect_timeout=0.2")
         assert "the scheme right (rediss:// for TLS)?" in capsys.readouterr().out
-
-
-async def test_a_node_of_a_cluster_is_refused_at_start(data_dir: Path) -> None:
-    options = ("--cluster-enabled", "yes")
-    async with run_redis(data_dir, *options) as server:
-        with pytest.raises(Rejected, match=r"a Redis Cluster, which is not supported.* Sentinel"):
-            await start_broker(server.url)
 
 
 async def test_a_database_that_does_not_exist_is_refused_at_start(data_dir: Path) -> None:

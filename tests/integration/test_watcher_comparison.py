@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.costs import FeeBounds
 from backend.chain.rpc.client import RpcClient
-from backend.config.redis_url import parse_redis_url
+from backend.config.redis.url import parse_redis_url
 from backend.domain.conditions import Limit
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Quote

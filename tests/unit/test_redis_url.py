@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.config import ConfigurationError, Settings
-from backend.config.redis_url import RedisAddress, parse_redis_url
+from backend.config.redis.url import RedisAddress, parse_redis_url
 
 SECRET = "s3cr3t"
 
@@ -36,6 +36,18 @@ def test_an_address_is_taken_apart(text: str, address: RedisAddress) -> None:
     assert parse_redis_url(text) == address
 
 
+def test_an_address_of_a_cluster_names_its_nodes() -> None:
+    address = parse_redis_url(f"valkeys+cluster://u:{SECRET}@a:1,[::1],b/0?socket_timeout=9")
+    assert address.nodes == (("a", 1), ("::1", 6379), ("b", 6379))
+    assert address.options == {
+        "username": "u",
+        "password": SECRET,
+        "socket_timeout": 9,
+        "ssl": True,
+    }
+    assert SECRET not in repr(address)
+
+
 def test_resp3_is_noted_and_not_spoken() -> None:
     address = parse_redis_url("redis://r?protocol=3")
     assert address.options == {}
@@ -48,6 +60,18 @@ def test_resp3_is_noted_and_not_spoken() -> None:
         (f"http://u:{SECRET}@r", "must begin with redis://"),
         (f"redis:/u:{SECRET}@r", "must begin with redis://"),
         (f"redis+sentinel://u:{SECRET}@r", "names no primary"),
+        (f"redis+cluster://u:{SECRET}@", "names no host"),
+        (f"redis+cluster://u:{SECRET}@a,,b", "names no host"),
+        (f"redis+cluster://u:{SECRET}@a:0,b", "port 0"),
+        (f"redis+cluster://u:{SECRET}:7@a,b:x", "port that is no number"),
+        (f"redis+cluster://u:{SECRET}@a,b/1", "names a database, of which a Cluster has one"),
+        (f"redis+cluster://u:{SECRET}@a?db=1", "names a database, of which a Cluster has one"),
+        (f"redis+cluster://u:{SECRET}@a/orders", "path that is no database"),
+        (f"redis+cluster://:a/{SECRET}@r", "'@' behind the host"),
+        (f"redis+cluster://{SECRET}@r", "user without a password"),
+        ("redis+cluster://a?ssl_ca_certs=x", "needs rediss://"),
+        ("redis+cluster://a?sentinel_password=x", "needs redis+sentinel://"),
+        ("redis://a:1,b:2", "redis+cluster://"),
         (f"{SECRET}@r:6379", "must begin with redis://"),
         ("r:6379", "must begin with redis://"),
         ("redis://", "names no host"),

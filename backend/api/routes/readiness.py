@@ -17,6 +17,7 @@ from backend.domain.trading.states import Scope
 from backend.engine.api_services import ApiServices
 from backend.engine.nodes.cluster import ProgramProbe
 from backend.routing.pool_finder import ListingProbe
+from backend.runtime.redis.keys import STREAM
 from backend.store.feed_lag import FeedLag, OpenTransaction
 from backend.store.trading.rules import TradingRules
 
@@ -59,7 +60,7 @@ async def get_readiness(api: ApiContext, request: Request) -> Response:
 
 def _list_checks(services: ApiServices) -> dict[str, Check]:
     async def check_redis() -> None:
-        await services.redis.ping()
+        await services.redis.exists(STREAM)  # a node of a Cluster that is down answers PING
 
     async def check_node() -> Mapping[str, object]:
         await services.rpc.get_latest_blockhash()

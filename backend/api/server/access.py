@@ -19,6 +19,7 @@ from backend.api.wire.public_address import PublicAddress
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Transient
 from backend.engine.api_services import ApiServices
+from backend.runtime.redis.cluster import build_key_prefix
 from backend.runtime.startup import wait_for_server
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ async def open_access(
         uses=uses,
         signed=SignedRequests(
             services.redis,
-            f"order-engine:{services.journal_id}:nonce:",
+            f"{build_key_prefix(services.redis, services.journal_id)}nonce:",
             now=services.now,
             cut_prefix=public_address.cut_prefix,
         ),

@@ -58,6 +58,7 @@ from backend.engine.api_services import ApiServices, open_api_services
 from backend.runtime import observe, observe_connections
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import channel_name, listen_for_commits
+from backend.runtime.redis.cluster import build_key_prefix
 from backend.runtime.resources.descriptors import get_descriptor_limit
 from backend.runtime.startup import StartInterrupted
 
@@ -119,19 +120,17 @@ def _build_context(
     connections_max: int,
 ) -> ApiContext:
     settings = services.settings
-    rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
+    key_prefix = build_key_prefix(services.redis, services.journal_id)
     stream_cursors = StreamCursors(services.cursor_key, services.journal_id)
     feed_tail = _build_feed_tail(services, stream_cursors)
     return ApiContext(
         services=services,
         authenticator=authenticator,
-        tickets=Tickets(
-            services.redis, f"order-engine:{services.journal_id}:ticket:", now=services.now
-        ),
+        tickets=Tickets(services.redis, f"{key_prefix}ticket:", now=services.now),
         metrics_access=build_metrics_access(settings, public_address, authenticator),
         admission=AdmissionControl(
             services.open_orders,
-            RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
+            RateLimiter(services.redis, settings.rate_limit, f"{key_prefix}rate:"),
             limits=OpenOrderLimits(settings.open_orders_max, settings.find_owner_open_orders_max()),
         ),
         feed_tail=feed_tail,

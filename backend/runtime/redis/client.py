@@ -16,9 +16,10 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
-from backend.config.redis_url import RedisAddress, SentinelService
+from backend.config.redis.url import RedisAddress, SentinelService
 from backend.domain.errors import Rejected
 from backend.runtime import observe_queue
+from backend.runtime.redis.cluster import ClusterPool
 from backend.runtime.redis.errors import (
     CLUSTER_REFUSAL,
     explain_redis_error,
@@ -27,7 +28,7 @@ from backend.runtime.redis.errors import (
 
 VERSION_MIN: Final = (6, 2)
 _TIMEOUTS: Final[Mapping[str, Any]] = {"socket_timeout": 5, "socket_connect_timeout": 2}
-"""Where a URL says no other: a Sentinel or primary that hangs must not hold up the next one."""
+"""Where a URL says no other: a Sentinel, node or primary that hangs must not hold up the next."""
 
 
 def build_client_options(address: RedisAddress) -> dict[str, Any]:
@@ -43,17 +44,22 @@ def build_client_options(address: RedisAddress) -> dict[str, Any]:
 
 def open_redis(address: RedisAddress) -> Redis:
     """A client that connects when it is first used. Raises as ``build_client_options``."""
-    if address.service is not None:
-        return Redis.from_pool(_build_sentinel_pool(address, address.service))
+    pool = choose_pool(address, None)
+    if pool is not None:
+        return Redis.from_pool(pool)
     return Redis.from_url(address.url, **build_client_options(address))
 
 
 def choose_pool(address: RedisAddress, pool: Any) -> Any:
-    """A pool of an address, or one of the primary that its Sentinels name.
+    """``pool``, or one of the primary that Sentinels or the nodes of a Cluster name.
 
     Raises as ``build_client_options``.
     """
-    return pool if address.service is None else _build_sentinel_pool(address, address.service)
+    if address.service is not None:
+        return _build_sentinel_pool(address, address.service)
+    if address.nodes:
+        return ClusterPool(address.nodes, {**_TIMEOUTS, **build_client_options(address)})
+    return pool
 
 
 def _build_sentinel_pool(address: RedisAddress, service: SentinelService) -> ConnectionPool:
@@ -90,7 +96,7 @@ async def check_redis(redis: Redis) -> None:
     match = re.match(r"(\d+)\.(\d+)", version)
     if match and (int(match[1]), int(match[2])) < VERSION_MIN:
         raise _refuse(f"it is version {version}: 6.2 or newer is needed")
-    if facts.get("mode") == "cluster":
+    if facts.get("mode") == "cluster" and not isinstance(redis.connection_pool, ClusterPool):
         raise _refuse(CLUSTER_REFUSAL)
 
 

@@ -16,8 +16,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 
 CLUSTER_REFUSAL: Final = (
-    "it is a node of a Redis Cluster, which is not supported, as the jobs are one key, which is"
-    " on one node: use one server, or Sentinel for failover (backend/queue/REDIS.md)"
+    "it is a node of a Redis Cluster, which is named as one: write redis+cluster://host:port, with"
+    " some of its nodes (backend/queue/REDIS.md)"
 )
 
 
@@ -60,7 +60,16 @@ REFUSALS: Final[Mapping[str, RedisRefusal]] = {
     ),
     "MOVED": RedisRefusal(CLUSTER_REFUSAL, is_configuration=True),
     "CROSSSLOT": RedisRefusal(CLUSTER_REFUSAL, is_configuration=True),
-    "CLUSTERDOWN": RedisRefusal(CLUSTER_REFUSAL, is_configuration=True),
+    "CLUSTERDOWN": RedisRefusal(
+        "the Cluster is down: a part of the keys has no node, or most of its nodes are away", True
+    ),
+    "ASK": RedisRefusal("the keys are on their way to another node"),
+    "TRYAGAIN": RedisRefusal("the keys are on their way to another node"),
+    "cluster support disabled": RedisRefusal(
+        "it is no node of a Cluster: write redis:// instead of redis+cluster://, or rediss:// with"
+        " TLS",
+        is_configuration=True,
+    ),
     "DB index is out of range": RedisRefusal(
         "it has no database of this number", is_configuration=True
     ),

@@ -1,0 +1,1 @@
+"""``REDIS_URL``: its forms and its parameters."""
