@@ -142,7 +142,7 @@ COMMANDS: Final = {
     "failover": CommandSource(
         "backend.trials.failover.command",
         "failover",
-        "Kill the primary PostgreSQL under orders, promote its synchronous standby, and audit.",
+        "Kill the primary of PostgreSQL, or of a Redis Cluster, under orders, and audit.",
     ),
     "fuzz": CommandSource(
         "backend.trials.fuzz.command",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from backend.trials.data_dir import create_trial_directory
 from backend.trials.failover.run import run_orders
+from backend.trials.failover.stores import run_postgres_pair, run_redis_cluster
 from backend.trials.trial_command import report_violations, run_to_end
+
+POSTGRESQL: Final = "postgresql"
+REDIS_CLUSTER: Final = "redis-cluster"
 
 
 @click.command()
@@ -20,28 +26,38 @@ from backend.trials.trial_command import report_violations, run_to_end
     type=click.Choice(["on", "off"]),
     default="on",
     show_default=True,
-    help="ORDER_ENGINE_JOURNAL_RECONCILIATION: whether the wallets' history is read first.",
+    help="ORDER_ENGINE_JOURNAL_RECONCILIATION of PostgreSQL's: whether the wallets' history is"
+    " read first.",
 )
-def failover(orders: int, rate: float, seed: int, reconciliation: str) -> None:
-    """Kill the primary PostgreSQL under orders, promote its synchronous standby, and audit.
+@click.option(
+    "--of",
+    "store",
+    type=click.Choice([POSTGRESQL, REDIS_CLUSTER]),
+    default=POSTGRESQL,
+    show_default=True,
+    help="The store whose primary is lost.",
+)
+def failover(orders: int, rate: float, seed: int, reconciliation: str, store: str) -> None:
+    """Kill the primary of a store under orders, have another take its place, and audit.
 
-    The engine has one address of both (target_session_attrs=read-write), and is not restarted.
+    Of PostgreSQL the synchronous standby is promoted; the engine has one address of both
+    (target_session_attrs=read-write). Of a Redis Cluster the node with the engine's keys is lost,
+    and its replica takes over. The engine is not restarted.
     """
     with create_trial_directory("failover", lambda path: click.echo(f"data: {path}")) as directory:
-        result = run_to_end(
-            run_orders(
-                *(directory.path, orders),
-                rate=rate,
-                seed=seed,
-                compares_history=reconciliation == "on",
-            )
+        stores = (
+            run_redis_cluster(directory.path)
+            if store == REDIS_CLUSTER
+            else run_postgres_pair(directory.path, compares_history=reconciliation == "on")
         )
+        result = run_to_end(run_orders(stores, orders, rate=rate, seed=seed))
         directory.is_disposable = not result.violations
     ends = ", ".join(f"{count:,} {status}" for status, count in sorted(result.ends.items()))
     click.echo(f"orders: {ends}")
     click.echo(
         f"after the loss of the primary: promoted {result.promoted_s:.1f} s, the next order"
         f" accepted {result.accepted_s:.1f} s,"
-        f" the first of those confirmed {result.confirmed_s:.1f} s"
+        f" the first of those confirmed {result.confirmed_s:.1f} s;"
+        f" the slowest order took {result.slowest_s:.1f} s"
     )
     report_violations(list(map(str, result.violations)))
