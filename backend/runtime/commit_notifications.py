@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from time import monotonic
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -30,14 +31,19 @@ RETRY_S = 0.5
 TXID_MAX: Final = 2**63 - 1
 MIN_INTERVAL_S: Final = 0.004
 """Shortest time between two messages of a process under full load: each costs every reader time."""
-EVENTS_MAX: Final = 10
-"""Most events of a commit that its notification carries: more are read at less cost in one page."""
+EVENTS_MAX: Final = 100
+"""Most events of a commit that its notification carries, however many readers there are."""
+EVENTS_PER_READER: Final = 10
+"""Most events that it carries for each of them.
+
+One reader reads more at less cost in one page; what many would read each costs less to carry.
+"""
 STEP_DELAY_S: Final = 0.001
 """How long the notification of a commit waits whose orders go on: their next step goes first, being
 worth more than the news of the last one, and may carry it."""
 COMMITS_MAX: Final = 20
 """Most commits in one message."""
-WAITING_MAX: Final = 1_000
+WAITING_MAX: Final = 200
 """Most commits that wait to be published; while Redis takes none, the oldest are dropped."""
 
 
@@ -53,6 +59,8 @@ class Commit(NamedTuple):
     begins_wait: bool = False
 
 
+_STATUSES: Final = {each.value: each for each in Status}
+_DEXES: Final[dict[str | None, Dex | None]] = {None: None, **{each.value: each for each in Dex}}
 _STATUSES_AROUND_WAIT: Final = {Status.WAITING, Status.CANCELLED, Status.EXPIRED}
 
 CommitObserver = Callable[[Commit], None]
@@ -81,6 +89,8 @@ class CommitNotifier:
         self._name = name
         self._commit_pending = asyncio.Event()
         self._waiting: list[Commit] = []
+        self._reader_count = 1
+        """How many read the last message, as far as this server of Redis knows."""
         self._delay: asyncio.TimerHandle | None = None
 
     def notify(self, commit: Commit) -> None:
@@ -105,7 +115,7 @@ class CommitNotifier:
         if not commits or any(map(concerns_waiting, commits)):
             return "", b""
         del self._waiting[:COMMITS_MAX]
-        return self._name, encode_commits(commits)
+        return self._name, self._encode(commits)
 
     def _end_delay(self) -> None:
         self._delay = None
@@ -124,11 +134,12 @@ class CommitNotifier:
                 del self._waiting[:COMMITS_MAX]
                 try:
                     started_s = monotonic()
-                    await self._redis.publish(self._name, encode_commits(commits))
+                    readers = await self._redis.publish(self._name, self._encode(commits))
+                    self._reader_count = max(readers, 1)
                     trace.mark_span("Redis: publish", started_s)
                     if waiting := list(filter(concerns_waiting, commits)):
                         name = waiting_channel_name(self._name)
-                        await self._redis.publish(name, encode_commits(waiting))
+                        await self._redis.publish(name, self._encode(waiting))
                     _raise_if_cancelled()
                     if pause_s := loop_load.scale(MIN_INTERVAL_S):
                         await asyncio.sleep(pause_s)
@@ -138,10 +149,14 @@ class CommitNotifier:
                     await drop_connections_if_moved(self._redis.connection_pool, error)
                     await asyncio.sleep(RETRY_S)
 
+    def _encode(self, commits: Sequence[Commit]) -> bytes:
+        return encode_commits(commits, EVENTS_PER_READER * self._reader_count)
 
-def encode_commits(commits: Sequence[Commit]) -> bytes:
-    """The message for some commits."""
-    return orjson.dumps([(commit.txid, _encode_events(commit.events)) for commit in commits])
+
+def encode_commits(commits: Sequence[Commit], events_max: int = EVENTS_MAX) -> bytes:
+    """The message for some commits, with the events of those that have no more than this many."""
+    most = min(events_max, EVENTS_MAX)
+    return orjson.dumps([(commit.txid, _encode_events(commit.events, most)) for commit in commits])
 
 
 def decode_commits(message: object) -> list[Commit]:
@@ -149,7 +164,7 @@ def decode_commits(message: object) -> list[Commit]:
     try:
         assert isinstance(message, bytes)
         return [_decode_commit(*each) for each in orjson.loads(message)]
-    except (AssertionError, TypeError, ValueError, AttributeError):
+    except (AssertionError, TypeError, ValueError, AttributeError, LookupError):
         return []
 
 
@@ -164,8 +179,10 @@ def _goes_on(commit: Commit) -> bool:
     return commit.events is not None and not any(each.status.is_final for each in commit.events)
 
 
-def _encode_events(events: Sequence[OrderEvent] | None) -> list[tuple[object, ...]] | None:
-    if events is None or len(events) > EVENTS_MAX:
+def _encode_events(
+    events: Sequence[OrderEvent] | None, events_max: int
+) -> list[tuple[object, ...]] | None:
+    if events is None or len(events) > events_max:
         return None
     return [
         (
@@ -194,37 +211,61 @@ def _decode_commit(txid: int, events: list[list[Any]] | None) -> Commit:
 def _decode_event(txid: int, fields: list[Any]) -> OrderEvent:
     order_id, seq, status, at, attempt, data, owner, batch_id, dex = fields
     return OrderEvent(
-        order_id=UUID(order_id),
+        order_id=_parse_id(order_id),
         seq=seq,
-        status=Status(status),
+        status=_STATUSES[status],
         at=datetime.fromisoformat(at),
         attempt=attempt,
         data=data,
         txid=txid,
         owner=owner,
-        batch_id=None if batch_id is None else UUID(batch_id),
-        dex=None if dex is None else Dex(dex),
+        batch_id=None if batch_id is None else _parse_id(batch_id),
+        dex=_DEXES[dex],
     )
 
 
-async def listen_for_commits(redis: Redis, name: str, on_commit: CommitObserver) -> None:
-    """Call ``on_commit`` with each commit of each notification; reconnects on errors."""
+@lru_cache(maxsize=4_096)
+def _parse_id(text: str) -> UUID:
+    """An id, of which several events follow each other."""
+    return UUID(text)
+
+
+def _ignore_subscription() -> None:
+    """Do nothing."""
+
+
+async def listen_for_commits(
+    redis: Redis,
+    name: str,
+    on_commit: CommitObserver,
+    on_subscribed: Callable[[], None] = _ignore_subscription,
+) -> None:
+    """Call ``on_commit`` with each commit of each notification; reconnects on errors.
+
+    ``on_subscribed`` is called whenever notifications arrive from now on: earlier ones are missing.
+    """
     while True:
         try:
-            async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+            async with redis.pubsub() as pubsub:
                 await pubsub.subscribe(name)
                 _raise_if_cancelled()
-                await _receive_notifications(pubsub, on_commit)
+                await _receive_notifications(pubsub, on_commit, on_subscribed)
         except (RedisError, OSError) as error:
             _raise_if_cancelled()
             observe_queue.redis_unavailable("listen", error)
             await asyncio.sleep(RETRY_S)
 
 
-async def _receive_notifications(pubsub: Any, on_commit: CommitObserver) -> None:
+async def _receive_notifications(
+    pubsub: Any, on_commit: CommitObserver, on_subscribed: Callable[[], None]
+) -> None:
     while True:
         message = await pubsub.get_message(timeout=30)
-        if message is not None:
+        if message is None:
+            continue
+        if message["type"] == "subscribe":
+            on_subscribed()
+        else:
             trace.mark_step("notification received")
             for commit in decode_commits(message["data"]):
                 on_commit(commit)

@@ -7,7 +7,6 @@ their data, which the database normalizes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import asyncpg
@@ -82,7 +81,7 @@ def build_first_events(order: NewOrder, row: asyncpg.Record) -> list[OrderEvent]
     )
     if not order.waits:
         return [first]
-    return [first, replace(first, seq=2, status=WAITS.status, data="{}")]
+    return [first, first._replace(seq=2, status=WAITS.status, data="{}")]
 
 
 def encode_first_data(order: NewOrder) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,6 +15,8 @@ from backend.domain.orders import OrderEvent
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue
 from backend.runtime.commit_notifications import (
+    EVENTS_MAX,
+    EVENTS_PER_READER,
     Commit,
     CommitNotifier,
     listen_for_commits,
@@ -33,6 +34,8 @@ FOREIGN_MESSAGES = [
     b"[[0, []]]",
     b"[[7, [[]]]]",
     b"[[7, [[1, 2, 3, 4, 5, 6, 7, 8, 9]]]]",
+    b'[[7, [["00000000-0000-0000-0000-000000000001", 1, "odd", "", 1, "", "", null, null]]]]',
+    b'[[7, [["00000000-0000-0000-0000-000000000001", 1, [], "", 1, "", "", null, null]]]]',
 ]
 
 WAITING_EVENT = OrderEvent(
@@ -47,7 +50,7 @@ WAITING_EVENT = OrderEvent(
     None,
     None,
 )
-PENDING = Commit(9, [replace(WAITING_EVENT, status=Status.PENDING)])
+PENDING = Commit(9, [WAITING_EVENT._replace(status=Status.PENDING)])
 WAITING = Commit(9, [WAITING_EVENT])
 
 
@@ -73,7 +76,7 @@ async def test_a_notification_of_somebody_else_ends_no_reader(redis_url: str) ->
 async def test_those_who_watch_prices_are_woken_by_no_other_orders(redis_url: str) -> None:
     commits: asyncio.Queue[Commit] = asyncio.Queue()
     begins = Commit(9, [WAITING_EVENT])
-    others = [Commit(7, [replace(WAITING_EVENT, status=Status.ROUTING)]), Commit(8, None)]
+    others = [Commit(7, [WAITING_EVENT._replace(status=Status.ROUTING)]), Commit(8, None)]
     async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
         channel = waiting_channel_name("channel of prices")
         running = [
@@ -137,5 +140,34 @@ async def test_a_commit_of_an_order_that_goes_on_is_published_without_a_job(redi
                 await asyncio.sleep(0.01)
             notifier.notify(PENDING)
             assert await commits.get() == PENDING
+        for task in running:
+            task.cancel()
+
+
+async def test_the_more_processes_listen_the_more_events_are_told(redis_url: str) -> None:
+    some = Commit(9, [WAITING_EVENT] * (EVENTS_PER_READER + 1))
+    many = Commit(9, [WAITING_EVENT] * (EVENTS_MAX + 1))
+    async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
+        commits: asyncio.Queue[Commit] = asyncio.Queue()
+        notifier = CommitNotifier(redis, "channel of readers")
+        running = [tasks.create_task(notifier.run())]
+        for readers in (1, 2):
+            others: asyncio.Queue[Commit] = commits if readers == 1 else asyncio.Queue()
+            subscribed = asyncio.Event()
+            listening = listen_for_commits(
+                redis, "channel of readers", others.put_nowait, subscribed.set
+            )
+            running.append(tasks.create_task(listening))
+            async with asyncio.timeout(60):
+                await subscribed.wait()
+                told = []
+                for commit in (Commit(7, []), some, many):  # the first one finds how many there are
+                    notifier.notify(commit)
+                    told.append(await commits.get())
+            assert told == [
+                Commit(7, []),
+                Commit(9, None) if readers == 1 else some,
+                Commit(9, None),
+            ]
         for task in running:
             task.cancel()

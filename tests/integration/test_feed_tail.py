@@ -110,7 +110,7 @@ async def test_the_sockets_of_an_order_get_its_events_before_their_turn() -> Non
 
 
 def test_a_message_carries_every_field_of_every_event() -> None:
-    event = replace(make_event(7, 1, 1), data='{"a":"\u20ac"}', batch_id=UUID(int=4))
+    event = make_event(7, 1, 1)._replace(data='{"a":"\u20ac"}', batch_id=UUID(int=4))
     commits = [Commit(7, [event]), Commit(8, []), Commit(9, None)]
     assert decode_commits(encode_commits(commits)) == commits
     many = Commit(10, [make_event(10, order, 1) for order in range(EVENTS_MAX + 1)])
@@ -118,7 +118,7 @@ def test_a_message_carries_every_field_of_every_event() -> None:
 
 
 def normalize(event: OrderEvent) -> OrderEvent:
-    return replace(event, data=json.dumps(json.loads(event.data), sort_keys=True))
+    return event._replace(data=json.dumps(json.loads(event.data), sort_keys=True))
 
 
 async def confirm(store: Store) -> None:
@@ -153,7 +153,7 @@ async def test_a_commit_tells_what_a_reader_of_the_journal_gets(database_url: st
         assert len(events) == 8
         told = [each for commit in store.commits for each in commit.events or ()]
         # The dex of an order is as of the reading: what came before its route tells none.
-        told = [replace(each, dex=read.dex) for each, read in zip(told, events, strict=True)]
+        told = [each._replace(dex=read.dex) for each, read in zip(told, events, strict=True)]
         assert sorted(map(normalize, told), key=lambda e: (e.txid, e.order_id, e.seq)) == list(
             map(normalize, events)
         )

@@ -75,6 +75,9 @@ class FeedTail:
         self._position: FeedPosition | None = None
         self._buffer = CommitBuffer()
         self._are_gaps_closed = True
+        self._has_missed = False
+        self.subscriptions = 0
+        """How many subscriptions there were."""
         self._unknown_txid = 0
         self._target_txid = 0
         self._delayed_since: float | None = None
@@ -102,6 +105,20 @@ class FeedTail:
         elif commit.events is None:
             self._unknown_txid = max(self._unknown_txid, commit.txid)
         self._is_notified.set()
+
+    def notify_missed(self) -> None:
+        """Read what was committed until now: its notifications did not come here."""
+        self._has_missed = True
+        self._is_notified.set()
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether there is a subscriber."""
+        return bool(self._stream_queues or self._order_queues)
+
+    async def wait_followed(self) -> None:
+        """Wait for a subscriber."""
+        await self._has_subscriber.wait()
 
     def _is_new(self, txid: int) -> bool:
         return self._position is not None and txid >= self._position.txid
@@ -140,6 +157,7 @@ class FeedTail:
                 self._ahead_seqs.pop(order_id, None)
 
     async def _await_following(self) -> None:
+        self.subscriptions += 1
         self._has_subscriber.set()
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -150,7 +168,7 @@ class FeedTail:
     async def run(self) -> None:
         """Read and publish events until cancelled."""
         while True:
-            if not self._stream_queues and not self._order_queues:
+            if not self.is_followed:
                 self._position = None
                 self._buffer.clear()
                 self._is_following.clear()
@@ -162,12 +180,17 @@ class FeedTail:
                     self._is_following.set()
                 await self._publish_to_target()
                 await asyncio.sleep(loop_load.scale(FRAME_INTERVAL_S))
-                if not await self._wait_notified(POLL_S):  # a notification may have been lost
+                if not await self._wait_next_notified():
+                    self._has_missed = False
                     await self._read_available()
                     if self._is_feed_delayed():
                         await self._read_ahead()
             except Transient:  # logged by the store
                 await asyncio.sleep(RETRY_S)
+
+    async def _wait_next_notified(self) -> bool:
+        """Wait until the next commit is told; whether none may have been missed."""
+        return not self._has_missed and await self._wait_notified(POLL_S) and not self._has_missed
 
     async def _wait_notified(self, timeout_s: float) -> bool:
         """Wait for a notification; whether there was one in time."""

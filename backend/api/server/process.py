@@ -27,6 +27,7 @@ from backend.api.application.request_ids import RequestIds
 from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.application.site_guard import SiteGuard
 from backend.api.context import ApiContext
+from backend.api.delivery.commit_listener import CommitListener
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.delivery.price_tail import PriceTail
@@ -201,6 +202,8 @@ def _run_background_tasks(
     api: ApiContext, access: Access, heartbeat: Heartbeat
 ) -> AbstractAsyncContextManager[None]:
     services = api.services
+    channel = channel_name(services.journal_id)
+    listener = CommitListener(api.feed_tail, partial(listen_for_commits, services.redis, channel))
 
     def close_ended_sockets() -> None:
         api.open_sockets.close_ended(access.authenticator.renew, access.authenticator.revision)
@@ -213,12 +216,7 @@ def _run_background_tasks(
         api.price_tail.run,
         api.webhooks.dispatcher.run,
         services.feed_lag.run,
-        partial(
-            listen_for_commits,
-            services.redis,
-            channel_name(services.journal_id),
-            api.feed_tail.notify_committed,
-        ),
+        listener.run,
         heartbeat.run,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -41,7 +40,7 @@ def build_message(event: OrderEvent) -> Message:
     message = _build(event)
     if len(message.body.encode()) <= BODY_BYTES_MAX:
         return message
-    return _build(replace(event, data='{"truncated":true}'))
+    return _build(event._replace(data='{"truncated":true}'))
 
 
 def _build(event: OrderEvent) -> Message:
