@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 from random import Random
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from backend.chain.outcomes import Fill
 from backend.domain.groups.children import build_children
 from backend.execution.event_data import compute_price
 from backend.execution.submission import TransactionSubmitter
-from backend.runtime import observe
+from backend.runtime import observe, order_traces
 from backend.store.late_amounts import LateAmount, UnknownAmount
 
 INTERVAL_S = 2.0
@@ -57,6 +58,8 @@ async def _ask(
             amounts.append(_build_amount(order, fill))
     if amounts:
         await orders.store(amounts)
+        for child in chain.from_iterable(each.children for each in amounts):
+            order_traces.child_placed(child.id, child.parent_id)
     observe.late_fills_asked(len(due), len(amounts))
 
 

@@ -94,6 +94,8 @@ class StepRecorder:
             Transition(order, step, encode_json(data), via, claim, **merged_fields)
         )
         self._deferred = self._claimed = None
+        for child in fields.get("children", ()):
+            order_traces.child_placed(child.id, child.parent_id)
         self._apply_step(step, fields)
 
     def _next_step(self, cause: Cause) -> Step:

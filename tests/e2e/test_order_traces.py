@@ -23,6 +23,7 @@ from backend.runtime.order_traces import format_traceparent, is_traced
 from tests.e2e.up import START_TIMEOUT_S, RunningUp, run_up
 
 CALLER_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 10}
 STATUSES = {"pending", "routing", "building", "submitted"}
 
 
@@ -67,6 +68,20 @@ class Collector:
         async with asyncio.timeout(START_TIMEOUT_S), self._received:
             await self._received.wait_for(lambda: str(order_id) in self.told)
             return self.told[str(order_id)]
+
+    async def wait_for_children(self, parent_id: UUID, count: int) -> set[UUID]:
+        """The orders whose traces are linked to that of a parent, once there are so many."""
+
+        def find() -> set[UUID]:
+            return {
+                UUID(bytes=span.trace_id)
+                for _, span in self.spans
+                if any(link.trace_id == parent_id.bytes for link in span.links)
+            }
+
+        async with asyncio.timeout(START_TIMEOUT_S), self._received:
+            await self._received.wait_for(lambda: len(find()) == count)
+            return find()
 
     async def wait_for_trace(self, order_id: UUID, names: set[str]) -> dict[str, ReceivedSpan]:
         """The spans of an order by their names, once these are all there."""
@@ -113,13 +128,31 @@ async def run_traced(data_dir: Path) -> AsyncIterator[tuple[Collector, RunningUp
         yield collector, up
 
 
+async def check_children(collector: Collector, up: RunningUp) -> None:
+    """What another order places has a trace of its own, linked to that of the other one."""
+    bracket = {**ORDER, "bracket": {"takeProfit": {"triggerPrice": "0.000001"}}}
+    sliced = {**ORDER, "type": "twap", "slices": 2, "intervalS": 1}
+    for body, count in ((bracket, 1), (sliced, 2)):
+        async with up.http.post("/api/orders/execute", json=body) as response:
+            parent_id = UUID((await response.json())["orderId"])
+        for child_id in await collector.wait_for_children(parent_id, count):
+            executed = STATUSES - {"pending"}
+            trace = await collector.wait_for_trace(child_id, {"place order", *executed})
+            process, root = trace.pop("place order")
+            assert process == "order-engine-worker"
+            assert not root.parent_span_id
+            assert [link.trace_id for link in root.links] == [parent_id.bytes]
+            assert {span.parent_span_id for _, span in trace.values()} == {root.span_id}
+            starts = [span.start_time_unix_nano for _, span in trace.values()]
+            assert root.start_time_unix_nano <= min(starts)
+
+
 async def test_an_order_has_one_trace_from_its_request_to_its_end(data_dir: Path) -> None:
-    body = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 10}
     caller = {"traceparent": f"00-{CALLER_TRACE}-00f067aa0ba902b7-01"}
     async with run_traced(data_dir) as (collector, up):
-        async with up.http.post("/api/orders/execute", json=body, headers=caller) as response:
+        async with up.http.post("/api/orders/execute", json=ORDER, headers=caller) as response:
             order_id = UUID((await response.json())["orderId"])
-        orders = {"orders": [body, body]}
+        orders = {"orders": [ORDER, ORDER]}
         async with up.http.post("/api/orders/batch", json=orders) as response:
             batch = [UUID(each["orderId"]) for each in (await response.json())["orders"]]
         trace = await collector.wait_for_trace(order_id, {"accept order", *STATUSES})
@@ -146,6 +179,7 @@ async def test_an_order_has_one_trace_from_its_request_to_its_end(data_dir: Path
         open_metrics = {"Accept": "application/openmetrics-text"}
         async with up.http.get(metrics, headers=open_metrics) as response:
             assert f'trace_id="{batch[-1].hex}"' in await response.text()
+        await check_children(collector, up)
 
 
 def test_a_share_of_orders_is_traced() -> None:

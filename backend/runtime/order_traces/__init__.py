@@ -3,7 +3,8 @@
 The trace's id is the order's, and the id of its first span follows from that. So every process adds
 its spans by itself: nothing travels with jobs or rows that could get lost, an order that waits for
 a week has one trace, and whoever knows an order finds its trace. The caller's trace, if the request
-names one (``traceparent``), is linked to it. A share of the orders can be traced; all processes
+names one (``traceparent``), is linked to it, and that of a parent to the traces of the orders that
+it has placed. A share of the orders can be traced; all processes
 choose the same ones.
 
 It is off unless an address is configured, and then costs a call of an empty function at each place.
@@ -32,6 +33,10 @@ def _ignore_acceptance(order_id: UUID, headers: Mapping[str, str]) -> None:
     """Do nothing: no order is traced."""
 
 
+def _ignore_child(order_id: UUID, parent_id: UUID) -> None:
+    """Do nothing: no order is traced."""
+
+
 def _ignore_status(order_id: UUID, seq: int, status: str, next_status: str, seconds: float) -> None:
     """Do nothing: no order is traced."""
 
@@ -46,6 +51,8 @@ def _ignore_stop() -> None:
 
 order_accepted: Callable[[UUID, Mapping[str, str]], None] = _ignore_acceptance
 """An order was stored, for a request with these headers: its trace begins."""
+child_placed: Callable[[UUID, UUID], None] = _ignore_child
+"""An order was stored that another one, its parent, has placed: its trace begins."""
 status_left: Callable[[UUID, int, str, str, float], Exemplar | None] = _ignore_status
 """An order left the status of its event ``seq`` for another one, after seconds under this lease.
 
@@ -62,7 +69,7 @@ def start_order_traces(process: str, url: str, share: float) -> None:
 
     ``share`` of all orders are traced. Raises ``TracesUnavailable``.
     """
-    global order_accepted, status_left, find_traceparent, stop_order_traces
+    global order_accepted, child_placed, status_left, find_traceparent, stop_order_traces
     if not url:
         return
     try:
@@ -73,8 +80,12 @@ def start_order_traces(process: str, url: str, share: float) -> None:
             " project with its extra `otel`), or do not ask for traces"
         ) from None
     spans = OrderSpans(process, url, share)
-    order_accepted, status_left = spans.record_acceptance, spans.record_status
-    find_traceparent, stop_order_traces = spans.find_traceparent, spans.stop
+    order_accepted, child_placed = spans.record_acceptance, spans.record_child
+    status_left, find_traceparent, stop_order_traces = (
+        spans.record_status,
+        spans.find_traceparent,
+        spans.stop,
+    )
 
 
 def is_traced(order_id: UUID, share: float) -> bool:

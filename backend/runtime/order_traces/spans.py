@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Thread
 from time import time_ns
 from typing import Final
@@ -43,8 +43,10 @@ SEND_TIMEOUT_S: Final = 5
 STOP_TIMEOUT_S: Final = 2
 """How long a process that ends waits for its last spans to be sent."""
 _FAILED: Final = "failed"
+_TIMED_IDS: Final = {7, 8}
+"""The versions of the ids that have a time: of orders that clients place, and of slices."""
 _MILLISECONDS_SHIFT: Final = 80
-"""The time in a UUIDv7 is before its last 80 bits."""
+"""That time is before the last 80 bits."""
 
 
 class _OrderIds(RandomIdGenerator):
@@ -92,16 +94,31 @@ class OrderSpans:
         if not is_traced(order_id, self._share):
             return
         caller = _read_caller(headers)
+        links = [Link(caller)] if caller.is_valid else []
+        attributes = {"order.id": str(order_id)}
+        self._record_first(order_id, "accept order", SpanKind.SERVER, attributes, links)
+
+    def record_child(self, order_id: UUID, parent_id: UUID) -> None:
+        """The first span of an order that another one has placed, linked to that one's trace."""
+        if not is_traced(order_id, self._share):
+            return
+        links = [Link(_build_first(parent_id))] if is_traced(parent_id, self._share) else []
+        attributes = {"order.id": str(order_id), "order.parent_id": str(parent_id)}
+        self._record_first(order_id, "place order", SpanKind.INTERNAL, attributes, links)
+
+    def _record_first(
+        self,
+        order_id: UUID,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, str],
+        links: Sequence[Link],
+    ) -> None:
+        # The order of a bracket has an id without a time: it comes to be at once.
+        start_ns = _read_creation_ns(order_id) if order_id.version in _TIMED_IDS else time_ns()
         self._ids.order_id = order_id
         try:
-            span = self._tracer.start_span(
-                "accept order",
-                Context(),
-                SpanKind.SERVER,
-                {"order.id": str(order_id)},
-                [Link(caller)] if caller.is_valid else [],
-                _read_creation_ns(order_id),
-            )
+            span = self._tracer.start_span(name, Context(), kind, attributes, links, start_ns)
         finally:
             self._ids.order_id = None
         span.end()
@@ -130,14 +147,18 @@ class OrderSpans:
         return {EXEMPLAR_LABEL: order_id.hex}
 
 
-def _build_parent(order_id: UUID) -> Context:
-    parent = SpanContext(
+def _build_first(order_id: UUID) -> SpanContext:
+    """The first span of an order, as other processes know it."""
+    return SpanContext(
         trace_id=order_id.int,
         span_id=compute_root_span_id(order_id),
         is_remote=True,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
     )
-    return set_span_in_context(NonRecordingSpan(parent), Context())
+
+
+def _build_parent(order_id: UUID) -> Context:
+    return set_span_in_context(NonRecordingSpan(_build_first(order_id)), Context())
 
 
 def _read_caller(headers: Mapping[str, str]) -> SpanContext:

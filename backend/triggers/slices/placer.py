@@ -17,6 +17,7 @@ from uuid import UUID
 
 from backend.domain.conditions import Condition
 from backend.domain.waiting.slices import SliceSchedule
+from backend.runtime import order_traces
 from backend.store.waiting.sliced_orders import NewSlice, PlacedSlice, SlicedOrder, SlicesEnd
 from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers import observe_triggers
@@ -150,6 +151,7 @@ class SlicePlacer:
             if done is None:  # changed by another, or expired
                 self._look(each.parent.id, now + RETRY_S)
                 continue
+            order_traces.child_placed(done.order.id, each.parent.id)
             if each.parent.id in self._known:
                 self._known[each.parent.id].seq = each.parent.seq + 1
             if each.parent.progress.placed + 1 < each.parent.plan.schedule.slices:
