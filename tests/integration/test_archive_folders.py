@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from backend.store.archive.manifest import (
     write_manifest,
 )
 from backend.store.archive.order_file import hash_file
+from backend.store.audit_log.reads import verify_log
 from backend.store.audit_log.seals import seal_events
 from backend.store.database import DatabasePool, open_pool
 from tests.integration.archives import (
@@ -33,7 +35,7 @@ from tests.integration.archives import (
     insert_past_orders,
     list_ids,
 )
-from tests.integration.operator_commands import try_command
+from tests.integration.operator_commands import run_command, try_command
 
 
 @pytest.fixture
@@ -78,6 +80,32 @@ async def test_a_file_that_nobody_knows_is_set_aside(pool: DatabasePool, tmp_pat
     assert await archive_orders(pool, tmp_path) == 0
     assert (tmp_path / f"{unknown.name}.unnamed").read_bytes() == b"of a state that was restored"
     assert verify_folder(tmp_path).faults == []
+
+
+async def test_a_file_that_is_lost_before_an_order_was_removed_is_forgotten(
+    database_url: str, pool: DatabasePool, tmp_path: Path
+) -> None:
+    lost, folder = tmp_path / "lost", tmp_path / "now"
+    await pool.execute("UPDATE audit_head SET sealed_txid = 1")
+    await insert_past_orders(pool, 1, 4)
+    await seal_events(pool)
+    async with asyncio.TaskGroup() as group, block_rows(pool, "SELECT FROM orders FOR UPDATE"):
+        archiving = group.create_task(archive_orders(pool, lost))
+        await await_blocked(pool)
+        archiving.cancel()
+    shutil.rmtree(lost)
+    with pytest.raises(ArchiveError, match="order-engine archive forget 1"):
+        await archive_orders(pool, folder)
+    told = await run_command(database_url, "archive", "forget", "1")
+    assert told.startswith("lost/orders-000001-")
+    assert await archive_orders(pool, folder) == 4
+    for number, reason in (("1", "is finished"), ("2", "4 of its 4 orders"), ("3", "no file")):
+        code, output = await try_command(database_url, "archive", "forget", number)
+        assert (code, reason in output) == (1, True), output
+    with open_archives([folder]) as archives:
+        assert (await verify_log(pool, archives=archives)).faults == []
+    report = await verify_log(pool)
+    assert (report.faults, report.archived_events) == ([], 20)
 
 
 async def test_the_folder_of_another_database_is_left_as_it_is(

@@ -1,4 +1,4 @@
-"""``order-engine archive`` and ``archive verify``: ended orders as files, out of the database."""
+"""``order-engine archive``, `verify` and `forget`: ended orders as files, not in the database."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from backend.store.archive.ended_orders import EndedOrders
 from backend.store.archive.errors import ArchiveError
 from backend.store.archive.folder_verification import verify_folder
 from backend.store.archive.key_expiry import forget_keys
+from backend.store.archive.lost_files import forget_file
 from backend.store.archive.manifest import ArchiveFile
 from backend.store.audit_log.seals import EVENTS_MAX, seal_events
 from backend.store.database import DatabasePool
@@ -131,6 +132,24 @@ def verify(folder: Path) -> None:
         f"{report.files:,} files with {report.orders:,} orders and {report.events:,} events are as"
         " they were written"
     )
+
+
+@archive.command()
+@click.argument("number", type=click.IntRange(1, 2**31 - 1))
+@DATA_DIR
+def forget(number: int, data_dir: str | None) -> None:
+    """Go on without the file of that number, whose folder is lost.
+
+    It is refused if an order is nowhere else: only a file whose orders are all in the database is
+    forgotten, as after a crash just before the first of them was removed.
+    """
+
+    async def call(pool: DatabasePool) -> None:
+        with _report_archive_errors():
+            where = await forget_file(pool, number, find_caller())
+        click.echo(f"{where} is forgotten: its orders are in the database, and are archived again")
+
+    run_on_database(load_operator_settings(data_dir), call)
 
 
 @contextmanager

@@ -47,6 +47,13 @@ def balance_differs(wallet: str, token: Token, amount: int) -> None:
     )
 
 
+def comparison_begins_anew(wallet: str) -> None:
+    """A balance is taken as it is: what has changed it since it was read was archived."""
+    _log.warning(
+        "a wallet is compared from now on: its orders were archived meanwhile", wallet=wallet
+    )
+
+
 def reconciliation_failed(error: Exception) -> None:
     """Balances could not be compared with orders; the next interval tries again."""
     _log.warning("balances were not reconciled", error=repr(error))

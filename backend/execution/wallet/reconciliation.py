@@ -2,6 +2,8 @@
 
 A difference counts once several readings in a row show the same: that of an order which has landed,
 and of which nobody has heard yet, passes. It is told once, and what was read is the new baseline.
+Nothing is told where orders were archived that the baseline does not cover: what they did is not
+known any more.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from backend.store.database import DatabasePool
 from backend.store.wallets.reconciliations import (
     Baseline,
     OrderChange,
+    has_archived,
     read_baseline,
     read_changes,
     store_baseline,
@@ -80,6 +83,10 @@ class Reconciler:
             earlier.append(differences)
             is_same = earlier[-READINGS:] == [differences] * READINGS
             if differences == {} or (differences is not None and is_same):
+                if differences and await has_archived(self._pool, ledger.address, baseline):
+                    observe_wallets.comparison_begins_anew(ledger.address)
+                    ledger.budgets.void()
+                    differences = {}
                 if not self._is_in_doubt(ledger, reading, differences):
                     await self._store(ledger, reading, differences, earlier_slot=baseline.slot)
                 return

@@ -46,7 +46,8 @@ STEP_ORDERS: Final = 500
 PAUSE_PER_STEP: Final = 1.0
 """How long a pause is after a step, as a multiple of it: at most half of a connection's time."""
 
-_LOCK: Final = "SELECT pg_try_advisory_xact_lock(1868916789)"
+LOCK: Final = "SELECT pg_try_advisory_xact_lock(1868916789)"
+IS_ARCHIVING: Final = "another archive of this database is being written"
 _IS_HELD: Final = "SELECT 1"
 _NO_IDLE_TIMEOUT: Final = "SET LOCAL idle_in_transaction_session_timeout = 0"
 
@@ -90,8 +91,8 @@ class Archiver:
         """Be the only archiver of the database for the length of a block."""
         async with self._pool.acquire() as holder, holder.transaction(isolation="read_committed"):
             await holder.execute(_NO_IDLE_TIMEOUT)
-            if not await holder.fetchval(_LOCK):
-                raise ArchiveError("another archive of this database is being written")
+            if not await holder.fetchval(LOCK):
+                raise ArchiveError(IS_ARCHIVING)
 
             async def require_lock() -> None:
                 await holder.fetchval(_IS_HELD)
@@ -142,7 +143,10 @@ class Archiver:
         for archive, file in unfinished:
             if file not in manifest.files:
                 reason = f"{archive}/{file.name} was not finished, and is not in {self._folder}"
-                raise ArchiveError(f"{reason}: archive to the folder where it is")
+                raise ArchiveError(
+                    f"{reason}: archive to the folder where it is, or, if that is lost, see what"
+                    f" `order-engine archive forget {file.number}` says"
+                )
             count += await self._remove(file)
         noted = set(await self._removal.read_numbers())
         for file in manifest.files:

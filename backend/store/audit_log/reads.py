@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from backend.store.archive.archived_events import ArchivedEvents
+from backend.store.archive.lost_files import FORGOTTEN
 from backend.store.archive.row_removal import ARCHIVED
 from backend.store.audit_log.chain import AuditHead, AuditRow, ChainVerifier
 from backend.store.database import DatabasePool
@@ -36,8 +37,9 @@ FROM order_events e LEFT JOIN orders o ON o.id = e.order_id
 WHERE e.txid >= $1 AND e.txid < $2
 """
 _COUNT_ARCHIVED: Final = f"""
-SELECT coalesce(sum((data::jsonb->>'events')::bigint), 0)::bigint AS events
-FROM audit_log WHERE action = '{ARCHIVED}'
+SELECT coalesce(sum((data::jsonb->>'events')::bigint
+           * CASE action WHEN '{FORGOTTEN}' THEN -1 ELSE 1 END), 0)::bigint AS events
+FROM audit_log WHERE action IN ('{ARCHIVED}', '{FORGOTTEN}')
 """  # noqa: S608 - constants only
 
 
@@ -92,8 +94,9 @@ async def verify_log(
         report.faults += verifier.verify(row)
         if row.action == SEALED and includes_events:
             await seals.verify(row)
-        if row.action == ARCHIVED and archives is not None:
-            seals.require_file(row)
+        if row.action in {ARCHIVED, FORGOTTEN}:
+            seals.note_file(row)
+    seals.require_files()
     if includes_events:
         await seals.verify_archived_count()
     report.faults += verifier.verify_end(report.head)
@@ -114,6 +117,7 @@ class _SealVerifier:
         self._report = report
         self._archives = archives
         self._archived_max: int | None = None
+        self._files: dict[str, str] = {}
 
     async def verify(self, row: AuditRow) -> None:
         """Verify the events that a row seals."""
@@ -154,18 +158,27 @@ class _SealVerifier:
         text = "\n".join(lines[key] for key in sorted(lines))
         return len(lines), sha256(text.encode()).hexdigest()
 
-    def require_file(self, row: AuditRow) -> None:
-        """A fault if the file of an archive that a row names is not in those that were read."""
+    def note_file(self, row: AuditRow) -> None:
+        """Note the file of an archive that a row names, or forgets."""
         try:
             told = orjson.loads(row.data)
             name, digest = str(told["file"]), str(told["sha256"])
         except (KeyError, TypeError, ValueError):
             self._report.faults.append(f"row {row.id} names no file that can be read")
             return
-        if self._archives is not None and digest not in self._archives.sha256s:
-            self._report.faults.append(
-                f"the file {name} of row {row.id} is in no archive that was given as it was written"
-            )
+        if row.action == FORGOTTEN:
+            self._files.pop(digest, None)
+        else:
+            self._files[digest] = f"the file {name} of row {row.id}"
+
+    def require_files(self) -> None:
+        """A fault for each file that is in no archive that was read, if any was."""
+        if self._archives is not None:
+            self._report.faults += [
+                f"{file} is in no archive that was given as it was written"
+                for digest, file in self._files.items()
+                if digest not in self._archives.sha256s
+            ]
 
     async def verify_archived_count(self) -> None:
         """A fault if more events are missing than the log says were archived."""

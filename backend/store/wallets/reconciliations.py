@@ -43,6 +43,14 @@ WHERE e.txid >= $2 AND o.wallet = $1 AND CASE
     ELSE e.status IN ('failed', 'routing', 'waiting', 'expired') AND e.data ? 'networkFeeLamports'
 END
 """
+# No file has what a baseline does not cover, unless nobody has read the wallet for days.
+_HAS_ARCHIVED: Final = """ -- has archived what a baseline does not cover
+SELECT EXISTS (
+    SELECT FROM archive_files f
+    WHERE f.last_txid >= $2
+        AND EXISTS (SELECT FROM archived_orders a WHERE a.file_number = f.number AND a.wallet = $1)
+) AS has
+"""
 _STORE: Final = """
 WITH input AS (
     SELECT * FROM unnest($2::text[], $3::numeric[], $4::numeric[]) AS i(token, balance, amount)
@@ -129,6 +137,15 @@ async def read_changes(
         ),
         *map(_parse_change, rows),
     ]
+
+
+async def has_archived(pool: DatabasePool, wallet: str, baseline: Baseline) -> bool:
+    """Whether orders were archived that a baseline does not cover. Raises ``Transient``.
+
+    What they did is among the changes no more.
+    """
+    [row] = await pool.read(_HAS_ARCHIVED, wallet, baseline.horizon)
+    return bool(row["has"])
 
 
 def _build_change(mint: str, change: int, slot: int) -> OrderChange:
