@@ -11,12 +11,21 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from backend.queue import broker
 from backend.queue.broker import STREAM
 from tests.integration.redis_servers import RedisServer, run_redis
 from tests.integration.test_jobs import wait_empty
 from tests.scenario import HAPPY_PATH, open_engine
 
 SWEEPING = {"rekick_s": 0.2, "sweep_s": 0.05}
+
+
+@pytest.fixture(autouse=True)
+def reclaim_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers take over a job whose acknowledgement Redis refused after a second, not ten."""
+    monkeypatch.setattr(broker, "RECLAIM_IDLE_MS", 1_000)
+    monkeypatch.setattr(broker, "RECLAIM_S", 0.5)
+
 
 Change = Callable[[RedisServer, Redis], Awaitable[object]]
 
