@@ -305,7 +305,7 @@ new StoppedFeed(client, ({ stopped = [], open, cluster }) => {
   openOfServer = open;
   explorer.setCluster(cluster);
 }).run(() => !isDisconnected);
-distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
+distances.run(() => !isDisconnected, () => summaryBar.counts.byStatus?.waiting ?? 0);
 account.run(() => !isDisconnected);
 new FillExport(byId("fill-export"), client);
 byId("explorer").value = explorer.pattern;

@@ -16,10 +16,10 @@ from tests.tui.wire import (
     order_id,
     stored_order,
 )
-from tui.model.messages import Events, Page
+from tui.model.messages import Events, Page, Waiting
 from tui.model.model import Model
 from tui.model.orders import Order
-from tui.model.wire import WireEvent
+from tui.model.wire import WireEvent, WireWaiting
 from tui.output.order_detail import render_order_detail
 from tui.output.timeline import TextContext
 from tui.text.format import join_text
@@ -137,6 +137,20 @@ def test_a_failure_says_what_it_means_and_what_to_do() -> None:
     assert "  no venue trades this pair" in text
     assert "  no pool of these tokens" in text
     assert any(line.startswith("  → choose another pair") for line in text)
+
+
+def test_an_outage_that_an_order_waits_out_is_told_until_it_goes_on() -> None:
+    model = make_model(*order_events(1, CONFIRMED[:3]))
+    order, since = model.orders[order_id(1)], "2026-01-01T12:03:04Z"
+    for code, words in (("signer_unavailable", "the signer does not answer"), ("odd", "odd")):
+        record: WireWaiting = {"orderId": order.id, "outage": {"code": code, "since": since}}
+        model.apply(Waiting([record]), START_MS)
+        assert f"OUTAGE    {words}, since 12:03:04" in render_lines(model, order)
+    told = stored_order(order_events(1, CONFIRMED[:3]))
+    order.load_stored({**told, "outage": record["outage"]})
+    assert order.outage is not None
+    model.apply(Events(order_events(1, CONFIRMED[:4])[3:]), START_MS)
+    assert "OUTAGE" not in "".join(render_lines(model, order))
 
 
 def test_the_identifiers_of_an_order_are_shown() -> None:

@@ -25,7 +25,7 @@ from tui.model.counts.batch_names import name_batch
 from tui.model.routes.route import Route, has_route
 from tui.model.step_history import AttemptFailure, StepHistory
 from tui.model.swap import Swap
-from tui.model.waiting import Distance, Relations, Slices
+from tui.model.waiting import Distance, Outage, Relations, Slices
 from tui.model.wire import WireEvent, WireOrder
 from tui.text.format import parse_timestamp_ms
 from tui.text.symbols import FINAL_STATUSES
@@ -53,6 +53,7 @@ class Order(Swap):
         "met",
         "min_amount_out",
         "network_fee_lamports",
+        "outage",
         "relations",
         "rent_lamports",
         "seq",
@@ -84,6 +85,7 @@ class Order(Swap):
         self.is_triggered = False
         self.met: MetTrigger | None = None
         self.distance: Distance | None = None
+        self.outage: Outage | None = None
         self.relations: Relations | None = None
         self.guards: tuple[tuple[str, Any], ...] = ()
         self.time_in_force = "gtc"
@@ -96,8 +98,7 @@ class Order(Swap):
         self.executed_price: str | None = None
         self.network_fee_lamports = self.tip_lamports = self.rent_lamports = 0
         self.failure: AttemptFailure | None = None
-        self.created_ms = 0
-        self.updated_ms = 0
+        self.created_ms = self.updated_ms = 0
         self.steps = StepHistory()
 
     @property
@@ -155,7 +156,7 @@ class Order(Swap):
         self.attempt = event["attempt"]
         self.updated_ms = parse_timestamp_ms(event["at"])
         self.version += 1
-        self.distance = None
+        self.distance = self.outage = None
         failure = None
         if "code" in event:
             failure = AttemptFailure(
@@ -186,12 +187,12 @@ class Order(Swap):
 
     def set_waiting(self, record: Mapping[str, Any]) -> bool:
         """Take over what a record says of an order that waits; whether it is news."""
-        if self.status != WAITING:
-            return False
-        known = self.distance, self.slices
-        self.distance = Distance.read(record)
-        self.slices = self.slices and Slices.read(record, self.slices)
-        is_news = known != (self.distance, self.slices)
+        known = self.distance, self.outage, self.slices
+        self.outage = None if self.is_end else Outage.read(record)
+        if self.status == WAITING:
+            self.distance = Distance.read(record)
+            self.slices = self.slices and Slices.read(record, self.slices)
+        is_news = known != (self.distance, self.outage, self.slices)
         self.version += is_news
         return is_news
 
@@ -229,6 +230,7 @@ class Order(Swap):
         self._load_progress({key: stored.get(key) for key in _PROGRESS_FIELDS})
         self.slices = self.slices and Slices.read(stored, self.slices)
         self.distance = Distance.read(stored) if self.status == WAITING else None
+        self.outage = Outage.read(stored)
         self.network_fee_lamports = stored.get("networkFeeLamports") or 0
         self.tip_lamports = stored.get("tipLamports") or 0
         self.rent_lamports = stored.get("rentLamports") or 0

@@ -1,4 +1,4 @@
-"""What is known of an order that waits: its distance to the market, its slices, its relatives.
+"""What is known of an order that waits: distance, outage, slices, relatives.
 
 Amounts and prices are the text that the API sent, in the way round in which the order is priced.
 """
@@ -37,6 +37,19 @@ class Distance(NamedTuple):
             record.get("bestPrice"),
             record.get("highestPrice"),
         )
+
+
+class Outage(NamedTuple):
+    """What an order waits for before anything is signed, by its code, and since when."""
+
+    code: str
+    since_ms: int
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Outage | None:
+        """The outage in a record of an order; ``None`` if it waits for the end of none."""
+        outage = record.get("outage")
+        return None if outage is None else cls(outage["code"], parse_timestamp_ms(outage["since"]))
 
 
 class Slices(NamedTuple):

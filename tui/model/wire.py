@@ -174,6 +174,7 @@ class WireOrder(TypedDict):
     rentLamports: NotRequired[int | None]
     lastError: str | None
     mayLandUntil: NotRequired[int | None]
+    outage: NotRequired[WireOutage]
     cancelReason: NotRequired[str | None]
     createdAt: str
     updatedAt: str
@@ -231,10 +232,18 @@ class WireOrderTerms(TypedDict, total=False):
     looks: int
 
 
+class WireOutage(TypedDict):
+    """What an order waits for before anything is signed."""
+
+    code: str
+    since: str
+
+
 class WireWaiting(TypedDict, total=False):
-    """What a stored order says of the market while it waits, and of its slices."""
+    """What a stored order says of the market while it waits, of an outage, and of its slices."""
 
     orderId: Required[str]
+    outage: WireOutage
     executablePrice: str | None
     distanceBps: int | None
     bestPrice: str | None

@@ -22,6 +22,7 @@ from tui.model.conditions import (
 from tui.model.orders import Order
 from tui.model.waiting import Distance, Relations, Slices
 from tui.output.cancellation import describe_sold
+from tui.output.failure_meanings import MEANINGS
 from tui.output.timeline import TextContext
 from tui.text.format import (
     SECOND_MS,
@@ -31,6 +32,7 @@ from tui.text.format import (
     format_exact,
     format_price,
     format_time_left,
+    format_time_of_day,
     sanitize_text,
     wrap_text,
 )
@@ -44,7 +46,15 @@ _CHILDREN_MAX: Final = 4
 
 
 def render_waiting(order: Order, context: TextContext) -> Iterator[Line]:
-    """Render how far the market is from what the order waits for, and what it was seen at."""
+    """Render how far the market is from what the order waits for, and what it was seen at.
+
+    First what it waits for before anything is signed, if it does.
+    """
+    if order.outage is not None:
+        code, since_ms = order.outage
+        meaning = MEANINGS.get(code) or sanitize_text(code)
+        since = format_time_of_day(since_ms, context.timezone)
+        yield from render_wrapped("OUTAGE", f"{meaning}, since {since}", "failed", context)
     if order.distance is not None and order.status == "waiting":
         for title, text in _describe_distance(order, order.distance):
             yield from render_wrapped(title, text, "", context)

@@ -1,6 +1,6 @@
 """Asks the engine, every few seconds, how far the market is from what the shown orders wait for.
 
-A distance is no step of an order, so no event tells it.
+A distance is no step of an order, so no event tells it; nor is an outage that one waits out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 from tui.connection.client import ApiClient
 from tui.model.messages import Waiting
 from tui.model.orders import WAITING
-from tui.model.waiting import Distance, Slices
 from tui.model.wire import WireOrder, WireWaiting
 from tui.polls.polling import poll_while_live
 from tui.session import Session
@@ -20,11 +19,9 @@ _FIELDS: Final = ("orderId", *sorted(WireWaiting.__optional_keys__))
 
 
 async def follow_distances(session: Session, client: ApiClient) -> None:
-    """Keep the distances of the newest orders that wait, and of the one at the cursor."""
+    """Keep the distances of the newest orders that wait, and what that at the cursor waits for."""
 
     async def poll() -> None:
-        if not session.model.counters.by_status[WAITING]:
-            return
         records = await _fetch_records(session, client)
         if news := [record for record in records if _is_news(session, record)]:
             session.handle_message(Waiting(news), session.source.now_ms())
@@ -33,10 +30,11 @@ async def follow_distances(session: Session, client: ApiClient) -> None:
 
 
 async def _fetch_records(session: Session, client: ApiClient) -> list[WireWaiting]:
-    orders = await client.fetch_waiting()
-    shown = session.cursor.order
+    orders, shown = [], session.cursor.order
+    if session.model.counters.by_status[WAITING]:
+        orders = await client.fetch_waiting()
     is_left = shown is not None and shown.id not in {each["orderId"] for each in orders}
-    if shown is not None and is_left and shown.status == WAITING:
+    if shown is not None and is_left and not shown.is_end:
         orders.append(await client.fetch_order(shown.id))
     return [_pick_fields(order) for order in orders]
 
@@ -51,5 +49,4 @@ def _is_news(session: Session, record: WireWaiting) -> bool:
     order = session.model.orders.get(record["orderId"])
     if order is None or len(record) == 1:
         return False
-    slices = order.slices and Slices.read(record, order.slices)
-    return (order.distance, order.slices) != (Distance.read(record), slices)
+    return order.copy().set_waiting(record)

@@ -1,8 +1,8 @@
 /**
  * Asks the server, every few seconds, how far the market is from what orders wait for.
  *
- * A distance is no step of an order, so no event tells it. Nothing is asked while the page is
- * hidden, or while nothing waits.
+ * A distance is no step of an order, so no event tells it; an outage that one waits out is none
+ * either. Nothing is asked while the page is hidden, or while nothing waits.
  */
 
 import { poll } from "./polling.js";
@@ -10,7 +10,7 @@ import { poll } from "./polling.js";
 const INTERVAL_MS = 2_000;
 const ORDERS_MAX = 200;
 
-/** Keep the distances of the newest orders that wait, and of the one whose id `getOpenId` gives. */
+/** Keep the distances of the newest orders that wait, and what the order `getOpenId` waits for. */
 export class DistanceFeed extends EventTarget {
   #client;
   #store;
@@ -23,15 +23,23 @@ export class DistanceFeed extends EventTarget {
     this.#getOpenId = getOpenId;
   }
 
-  /** Ask as long as the page is open; `isNeeded`: whether anything is live and waits. */
-  async run(isNeeded) {
-    await poll(isNeeded, () => this.#refresh(), INTERVAL_MS);
+  /** Ask as long as the page is open, while `isLive`; `countWaiting`: how many wait for a price. */
+  async run(isLive, countWaiting) {
+    const isNeeded = () => isLive() && (countWaiting() > 0 || this.#findOpen() !== null);
+    await poll(isNeeded, () => this.#refresh(countWaiting() > 0), INTERVAL_MS);
   }
 
-  async #refresh() {
-    const { orders } = await this.#client.listOrders({ status: "waiting", limit: ORDERS_MAX });
-    const open = this.#store.get(this.#getOpenId());
-    const isLeft = open?.status === "waiting" && !orders.some(({ orderId }) => orderId === open.id);
+  /** The order that is open in the detail, unless it has ended. */
+  #findOpen() {
+    const order = this.#store.get(this.#getOpenId());
+    return order === undefined || order.hasEnded ? null : order;
+  }
+
+  async #refresh(areAnyWaiting) {
+    const waiting = { status: "waiting", limit: ORDERS_MAX };
+    const { orders } = areAnyWaiting ? await this.#client.listOrders(waiting) : { orders: [] };
+    const open = this.#findOpen();
+    const isLeft = open !== null && !orders.some(({ orderId }) => orderId === open.id);
     if (isLeft) orders.push(await this.#client.getOrder(open.id));
     this.#store.setWaiting(orders);
     this.dispatchEvent(new Event("news"));

@@ -72,6 +72,8 @@ export class Order {
   met = null;
   /** How far the market is from what it waits for, as the server read it last. */
   distance = null;
+  /** What it waits for before anything is signed: a code, and since when. */
+  outage = null;
   slices = null;
   guards = [];
   parentId = null;
@@ -191,7 +193,7 @@ export class Order {
     this.attempts = event.attempt;
     this.updatedMs = Date.parse(event.at);
     this.version += 1;
-    this.distance = null;
+    this.distance = this.outage = null;
     this.#amend(event);
     if (event.seq === 1) {
       this.createdMs = this.updatedMs;
@@ -211,12 +213,15 @@ export class Order {
 
   /** Take over what a record says of an order that waits, which is no step; whether it is news. */
   setWaiting(record) {
-    if (this.status !== "waiting") return false;
-    const [distance, slices] = [readDistance(record), this.slices && readSlices(record, this.slices)];
-    const isNews = JSON.stringify([distance, slices]) !== JSON.stringify([this.distance, this.slices]);
+    const describe = () => JSON.stringify([this.distance, this.outage, this.slices]);
+    const known = describe();
+    this.outage = this.hasEnded ? null : (record.outage ?? null);
+    if (this.status === "waiting") {
+      this.distance = readDistance(record);
+      this.slices &&= readSlices(record, this.slices);
+    }
+    const isNews = describe() !== known;
     if (isNews) this.version += 1;
-    this.distance = distance;
-    this.slices = slices;
     return isNews;
   }
 
@@ -251,6 +256,7 @@ export class Order {
     if (stored.route && hasRoute(stored.route)) this.#setRoute(stored.route);
     this.#setOutcome(stored);
     this.distance = stored.status === "waiting" ? readDistance(stored) : null;
+    this.outage = stored.outage ?? null;
     for (const cost of COSTS) this[cost] = stored[cost] ?? 0;
     // What ended a cancelled order is its cancellation, and not the error of an attempt.
     const error = stored.cancelReason ? `${stored.cancelReason}: ${CANCELLED}` : stored.lastError;

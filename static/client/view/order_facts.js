@@ -4,6 +4,7 @@ import {
   computeTrailTrigger, describeAwaited, describeMet, describeThen, describeThreshold,
 } from "../model/conditions.js";
 import { divide, formatLong, formatShort } from "../model/decimal.js";
+import { explainCode } from "../model/desk/failure_words.js";
 import { STATUS_SYMBOLS } from "../model/order.js";
 import { describeSold } from "../model/shares.js";
 import { tokenLabel } from "../model/tokens.js";
@@ -27,6 +28,11 @@ function describeAmounts(amounts = []) {
 function describeLamports(lamports) {
   const sol = divide(String(lamports), LAMPORTS_PER_SOL, 9);
   return lamports > 0 && `${formatLong(sol.replace(/\.?0+$/, ""))} SOL`;
+}
+
+/** What it waits for before anything is signed, in words. */
+function describeOutage({ code, since }) {
+  return `${explainCode(code) || code}, since ${formatTime(Date.parse(since))}`;
 }
 
 function describeDeadline({ mayLandUntil }) {
@@ -57,6 +63,7 @@ export function buildFacts(order, relatives, explorer) {
     ["Slippage", `${order.slippageBps} bps`],
     ["Price impact, at most", order.maxPriceImpactBps !== null && `${order.maxPriceImpactBps} bps`],
     ["Type", order.type],
+    ["Outage", order.outage && describeOutage(order.outage)],
     [order.status === "waiting" ? "Waits for" : "Condition", order.condition && describeAwaited(order)],
     ...buildDistance(order),
     [order.type === "sniper" ? "Guards" : "Routed", order.guards.map((guard) => describeGuard(guard, order.tokenIn)).join(", ")],
