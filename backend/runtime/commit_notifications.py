@@ -31,19 +31,17 @@ RETRY_S = 0.5
 TXID_MAX: Final = 2**63 - 1
 MIN_INTERVAL_S: Final = 0.004
 """Shortest time between two messages of a process under full load: each costs every reader time."""
-EVENTS_MAX: Final = 100
-"""Most events of a commit that its notification carries, however many readers there are."""
-EVENTS_PER_READER: Final = 10
-"""Most events that it carries for each of them.
-
-One reader reads more at less cost in one page; what many would read each costs less to carry.
-"""
+EVENTS_ONE_READER_MAX: Final = 10
+"""Most events of a commit that its notification carries to one reader: more are read at less cost
+in one page."""
+EVENTS_MAX: Final = 500
+"""Most events that it carries to several readers, each of which would read that page."""
 STEP_DELAY_S: Final = 0.001
 """How long the notification of a commit waits whose orders go on: their next step goes first, being
 worth more than the news of the last one, and may carry it."""
 COMMITS_MAX: Final = 20
 """Most commits in one message."""
-WAITING_MAX: Final = 200
+WAITING_MAX: Final = 100
 """Most commits that wait to be published; while Redis takes none, the oldest are dropped."""
 
 
@@ -62,6 +60,22 @@ class Commit(NamedTuple):
 _STATUSES: Final = {each.value: each for each in Status}
 _DEXES: Final[dict[str | None, Dex | None]] = {None: None, **{each.value: each for each in Dex}}
 _STATUSES_AROUND_WAIT: Final = {Status.WAITING, Status.CANCELLED, Status.EXPIRED}
+
+
+class EventLimit:
+    """How many events of a commit are worth telling, as far as this process knows its readers."""
+
+    def __init__(self) -> None:
+        self.events_max = EVENTS_ONE_READER_MAX
+        """Most events of a commit that is told with them."""
+
+    def note_readers(self, count: int) -> None:
+        """Note how many have read a message, as far as this server of Redis knows."""
+        self.events_max = EVENTS_MAX if count > 1 else EVENTS_ONE_READER_MAX
+
+
+event_limit: Final = EventLimit()
+"""That of this process, for the commits that it stores."""
 
 CommitObserver = Callable[[Commit], None]
 """Called after a commit."""
@@ -89,8 +103,6 @@ class CommitNotifier:
         self._name = name
         self._commit_pending = asyncio.Event()
         self._waiting: list[Commit] = []
-        self._reader_count = 1
-        """How many read the last message, as far as this server of Redis knows."""
         self._delay: asyncio.TimerHandle | None = None
 
     def notify(self, commit: Commit) -> None:
@@ -115,7 +127,7 @@ class CommitNotifier:
         if not commits or any(map(concerns_waiting, commits)):
             return "", b""
         del self._waiting[:COMMITS_MAX]
-        return self._name, self._encode(commits)
+        return self._name, encode_commits(commits)
 
     def _end_delay(self) -> None:
         self._delay = None
@@ -134,12 +146,12 @@ class CommitNotifier:
                 del self._waiting[:COMMITS_MAX]
                 try:
                     started_s = monotonic()
-                    readers = await self._redis.publish(self._name, self._encode(commits))
-                    self._reader_count = max(readers, 1)
+                    message = encode_commits(commits)
+                    event_limit.note_readers(await self._redis.publish(self._name, message))
                     trace.mark_span("Redis: publish", started_s)
                     if waiting := list(filter(concerns_waiting, commits)):
                         name = waiting_channel_name(self._name)
-                        await self._redis.publish(name, self._encode(waiting))
+                        await self._redis.publish(name, encode_commits(waiting))
                     _raise_if_cancelled()
                     if pause_s := loop_load.scale(MIN_INTERVAL_S):
                         await asyncio.sleep(pause_s)
@@ -149,14 +161,10 @@ class CommitNotifier:
                     await drop_connections_if_moved(self._redis.connection_pool, error)
                     await asyncio.sleep(RETRY_S)
 
-    def _encode(self, commits: Sequence[Commit]) -> bytes:
-        return encode_commits(commits, EVENTS_PER_READER * self._reader_count)
 
-
-def encode_commits(commits: Sequence[Commit], events_max: int = EVENTS_MAX) -> bytes:
-    """The message for some commits, with the events of those that have no more than this many."""
-    most = min(events_max, EVENTS_MAX)
-    return orjson.dumps([(commit.txid, _encode_events(commit.events, most)) for commit in commits])
+def encode_commits(commits: Sequence[Commit]) -> bytes:
+    """The message for some commits."""
+    return orjson.dumps([(commit.txid, _encode_events(commit.events)) for commit in commits])
 
 
 def decode_commits(message: object) -> list[Commit]:
@@ -179,10 +187,8 @@ def _goes_on(commit: Commit) -> bool:
     return commit.events is not None and not any(each.status.is_final for each in commit.events)
 
 
-def _encode_events(
-    events: Sequence[OrderEvent] | None, events_max: int
-) -> list[tuple[object, ...]] | None:
-    if events is None or len(events) > events_max:
+def _encode_events(events: Sequence[OrderEvent] | None) -> list[tuple[object, ...]] | None:
+    if events is None or len(events) > EVENTS_MAX:
         return None
     return [
         (
