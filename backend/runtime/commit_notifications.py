@@ -31,17 +31,14 @@ RETRY_S = 0.5
 TXID_MAX: Final = 2**63 - 1
 MIN_INTERVAL_S: Final = 0.004
 """Shortest time between two messages of a process under full load: each costs every reader time."""
-EVENTS_ONE_READER_MAX: Final = 10
-"""Most events of a commit that its notification carries to one reader: more are read at less cost
-in one page."""
-EVENTS_MAX: Final = 500
-"""Most events that it carries to several readers, each of which would read that page."""
+EVENTS_MAX: Final = 10
+"""Most events of a commit that its notification carries: more are read at less cost in one page."""
 STEP_DELAY_S: Final = 0.001
 """How long the notification of a commit waits whose orders go on: their next step goes first, being
 worth more than the news of the last one, and may carry it."""
 COMMITS_MAX: Final = 20
 """Most commits in one message."""
-WAITING_MAX: Final = 100
+WAITING_MAX: Final = 1_000
 """Most commits that wait to be published; while Redis takes none, the oldest are dropped."""
 
 
@@ -61,21 +58,6 @@ _STATUSES: Final = {each.value: each for each in Status}
 _DEXES: Final[dict[str | None, Dex | None]] = {None: None, **{each.value: each for each in Dex}}
 _STATUSES_AROUND_WAIT: Final = {Status.WAITING, Status.CANCELLED, Status.EXPIRED}
 
-
-class EventLimit:
-    """How many events of a commit are worth telling, as far as this process knows its readers."""
-
-    def __init__(self) -> None:
-        self.events_max = EVENTS_ONE_READER_MAX
-        """Most events of a commit that is told with them."""
-
-    def note_readers(self, count: int) -> None:
-        """Note how many have read a message, as far as this server of Redis knows."""
-        self.events_max = EVENTS_MAX if count > 1 else EVENTS_ONE_READER_MAX
-
-
-event_limit: Final = EventLimit()
-"""That of this process, for the commits that it stores."""
 
 CommitObserver = Callable[[Commit], None]
 """Called after a commit."""
@@ -146,8 +128,7 @@ class CommitNotifier:
                 del self._waiting[:COMMITS_MAX]
                 try:
                     started_s = monotonic()
-                    message = encode_commits(commits)
-                    event_limit.note_readers(await self._redis.publish(self._name, message))
+                    await self._redis.publish(self._name, encode_commits(commits))
                     trace.mark_span("Redis: publish", started_s)
                     if waiting := list(filter(concerns_waiting, commits)):
                         name = waiting_channel_name(self._name)

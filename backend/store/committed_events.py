@@ -23,7 +23,7 @@ from backend.domain.quotes import Dex
 from backend.domain.route_constraints import constraints_to_json
 from backend.domain.times import format_time
 from backend.domain.waiting.shares import describe_share
-from backend.runtime.commit_notifications import Commit, event_limit
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit
 
 WAITS: Final = advance(Status.PENDING, 1, Cause.CONDITIONAL)
 """The second step of an order that waits for its condition, in the commit that accepts it."""
@@ -55,7 +55,7 @@ def build_claim_event(row: asyncpg.Record) -> OrderEvent:
 def build_commit(rows: Sequence[asyncpg.Record], *, begins_wait: bool = False) -> Commit:
     """The commit of a statement that returned the updated row of each order, with its data."""
     events = None
-    if len(rows) <= event_limit.events_max:
+    if len(rows) <= EVENTS_MAX:
         events = [_build_row_event(row, data=row["data"]) for row in rows]
     return Commit(rows[0]["txid"], events, begins_wait)
 

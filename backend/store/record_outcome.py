@@ -10,7 +10,7 @@ import asyncpg
 
 from backend.domain.lifecycle import Status, Step
 from backend.domain.orders import OrderEvent
-from backend.runtime.commit_notifications import Commit, event_limit
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit
 from backend.store.committed_events import build_event
 from backend.store.database import DatabaseConnection
 from backend.store.groups import confirmations
@@ -93,7 +93,7 @@ def build_record_commit(
 ) -> Commit:
     """The commit of rows that the journal's statement returned for transitions."""
     txid = rows[0]["txid"]
-    if len(rows) > event_limit.events_max:
+    if len(rows) > EVENTS_MAX:
         begins_wait = any(each.step.status is Status.WAITING for each in transitions)
         return Commit(txid, None, begins_wait)
     stored = {(row["id"], row["epoch"]): row for row in rows}

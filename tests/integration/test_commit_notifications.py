@@ -15,11 +15,8 @@ from backend.domain.orders import OrderEvent
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue
 from backend.runtime.commit_notifications import (
-    EVENTS_MAX,
-    EVENTS_ONE_READER_MAX,
     Commit,
     CommitNotifier,
-    event_limit,
     listen_for_commits,
     waiting_channel_name,
 )
@@ -143,26 +140,3 @@ async def test_a_commit_of_an_order_that_goes_on_is_published_without_a_job(redi
             assert await commits.get() == PENDING
         for task in running:
             task.cancel()
-
-
-async def test_several_processes_are_told_of_more_events_than_one(redis_url: str) -> None:
-    async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
-        commits: asyncio.Queue[Commit] = asyncio.Queue()
-        notifier = CommitNotifier(redis, "channel of readers")
-        running = [tasks.create_task(notifier.run())]
-        for events_max in (EVENTS_ONE_READER_MAX, EVENTS_MAX):
-            subscribed = asyncio.Event()
-            listening = listen_for_commits(
-                redis, "channel of readers", commits.put_nowait, subscribed.set
-            )
-            running.append(tasks.create_task(listening))
-            async with asyncio.timeout(60):
-                await subscribed.wait()
-                for commit in (Commit(7, None), Commit(8, None)):
-                    notifier.notify(commit)
-                    while await commits.get() != commit:
-                        pass
-            assert event_limit.events_max == events_max
-        for task in running:
-            task.cancel()
-    event_limit.note_readers(1)

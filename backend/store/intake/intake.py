@@ -23,7 +23,7 @@ from backend.domain.limits.refusals import LimitExceeded
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.commit_notifications import Commit, CommitObserver, event_limit
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import WAITS, build_first_events
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
@@ -272,7 +272,7 @@ class Intake:
         if not stored:
             return
         events = None
-        if len(stored) <= event_limit.events_max:
+        if len(stored) <= EVENTS_MAX:
             accepted = [order for order in orders if order.id in stored]
             events = [each for o in accepted for each in build_first_events(o, stored[o.id])]
         txid, begins_wait = next(iter(stored.values()))["txid"], any(o.waits for o in orders)

@@ -21,7 +21,7 @@ from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import LeasedOrder
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.commit_notifications import Commit, CommitObserver, event_limit
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import build_claim_event
 from backend.store.database import FIRST_ID, DatabasePool, fetch_repeating
 from backend.store.group_commit import group_commits
@@ -266,7 +266,7 @@ class LeaseStore:
         if not claimed:
             return
         events = None
-        if len(claimed) <= event_limit.events_max:
+        if len(claimed) <= EVENTS_MAX:
             events = [build_claim_event(row) for row in claimed if row["is_first"]]
         self._on_commit(Commit(claimed[0]["txid"], events))
 

@@ -30,7 +30,7 @@ from backend.domain.waiting.slices import (
     compute_offset,
 )
 from backend.runtime import observe
-from backend.runtime.commit_notifications import Commit, CommitObserver, event_limit
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import build_commit, build_first_events
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.intake.order_rows import to_columns
@@ -167,7 +167,7 @@ class SlicedOrders:
         self, rows: Sequence[asyncpg.Record], slices: Mapping[UUID, NewSlice]
     ) -> None:
         events = []
-        for row in rows if len(rows) * 3 <= event_limit.events_max else ():
+        for row in rows if len(rows) * 3 <= EVENTS_MAX else ():
             placed = slices[row["id"]]
             events.append(_build_sliced(row, placed))
             if row["is_stored"]:
