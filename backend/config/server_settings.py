@@ -83,7 +83,10 @@ class ServerSettings(BaseSettings):
     data_dir: Path | None = Field(
         None, description="Directory for the data of the embedded servers and the simulated node."
     )
-    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address that the API, or a worker with its `/metrics`, listens on.",
+    )
     port: int = Field(3000, ge=0, le=65_535, description="Port of the API; 0 selects a free one.")
     metrics_port: int = Field(
         0, ge=0, le=65_535, description="Port of a worker's `/metrics`; 0 selects a free one."
