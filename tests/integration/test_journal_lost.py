@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 import redis.asyncio as redis
+from prometheus_client import REGISTRY
 
 from backend.chain.memos import read_attempt
 from backend.chain.rpc.results import LandedTransaction
@@ -19,6 +20,7 @@ from backend.chain.wallet import create_paper_wallet
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.embedded.data_dir import hold_data_dir
+from backend.execution.history import observe_history
 from backend.execution.history.wallet_history import WalletHistory
 from backend.store.database import open_pool
 from backend.store.migrations import migrate
@@ -163,6 +165,7 @@ async def test_a_promoted_standby_that_is_behind_gets_back_what_was_sent(
         await servers.lose_first(is_standby=True)
 
         await wait_for(engine, lambda why: any("history is not told" in each for each in why))
+        assert REGISTRY.get_sample_value("journal_incomplete") == 1
         await engine.services.jobs.send("local", known)
         await check_held(engine, executed[0])
         await engine.remove_faults(refused)
@@ -173,6 +176,10 @@ async def test_a_promoted_standby_that_is_behind_gets_back_what_was_sent(
         assert await count_executions(engine) == dict.fromkeys(ended + known + unknown, 1)
         await check_verified(servers, engine, ended + known)
         await check_found(servers.second, executed + in_flight, unknown)
+        observe_history.journal_doubted("another worker compares, and ends it", 0)
+        async with asyncio.timeout(TIMEOUT_S):
+            while REGISTRY.get_sample_value("journal_incomplete"):
+                await asyncio.sleep(0.05)
 
 
 @pytest.mark.long

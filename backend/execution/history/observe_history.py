@@ -20,6 +20,11 @@ _found = Counter(
 )
 
 
+def journal_read(*, is_complete: bool) -> None:
+    """Whether the journal is complete was read: as this or another worker has found."""
+    _incomplete.set(not is_complete)
+
+
 def journal_checked(server: str) -> None:
     """The journal is complete on a server: a run of it that no worker has seen before."""
     _incomplete.set(0)
@@ -44,7 +49,6 @@ def journal_doubted(reason: str, until_height: int) -> None:
 
 def comparison_failed(error: Exception) -> None:
     """The comparison cannot go on; it is tried again."""
-    _incomplete.set(1)
     _log.error("the journal cannot be compared with the chain", error=repr(error))
 
 

@@ -101,6 +101,7 @@ class JournalReconciler:
     async def _look(self, *, may_wait: bool = True) -> bool:
         """Whether the journal was found complete; else it is compared."""
         state = await self._origin.read_state()
+        observe_history.journal_read(is_complete=state.is_complete)
         if not state.is_complete or not state.is_bound:
             async with self._origin.compare_alone() as is_alone:
                 if is_alone:
