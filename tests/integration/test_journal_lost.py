@@ -182,6 +182,30 @@ async def test_a_promoted_standby_that_is_behind_gets_back_what_was_sent(
                 await asyncio.sleep(0.05)
 
 
+async def test_a_promoted_standby_says_since_when_nothing_was_traded(data_dir: Path) -> None:
+    async with run_servers(data_dir) as servers:
+        async with open_pool(servers.url, connections_max=1) as pool:
+            origin = JournalOrigin(pool)
+            await origin.set_complete(await origin.read_state())
+        servers.second.copy(describe_source(servers.first), is_standby=True)
+        await servers.units[1].start()
+        [standby] = await servers.second.fetch("SELECT pg_postmaster_start_time() AS started_at")
+        await servers.first.fetch("UPDATE journal SET timeline = timeline")
+        [last] = await servers.first.fetch("SELECT clock_timestamp() AS at")
+        await servers.second.wait_replayed(servers.first)
+        await servers.units[0].kill()
+        await servers.second.promote()
+        [before] = await servers.second.fetch("SELECT since FROM list_trading_states()")
+        assert standby["started_at"] < before["since"] <= last["at"]
+
+        async with open_pool(servers.url, connections_max=1) as pool:
+            await JournalOrigin(pool).note("another timeline")
+        await servers.units[1].stop()
+        await servers.units[1].start()
+        [after] = await servers.second.fetch("SELECT why, since FROM list_trading_states()")
+        assert (after["why"], after["since"]) == ("another timeline", before["since"])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("keeps_mark", [True, False])
 async def test_a_restored_backup_gets_back_what_was_sent(

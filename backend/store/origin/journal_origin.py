@@ -34,14 +34,16 @@ _POSITION: Final = """,
        (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS now_position"""
 _POSITION_COLUMNS: Final = ("now_server_id", "now_timeline", "now_position")
 _SET_COMPLETE: Final = """ -- set journal origin
-UPDATE journal SET server_started_at = $1, server_id = $2, timeline = $3, origin_note = NULL
+UPDATE journal SET
+    server_started_at = $1, server_id = $2, timeline = $3, origin_note = NULL, held_since = NULL
 WHERE pg_postmaster_start_time() = $1
 """
 _HOLD: Final = """ -- hold journal
-UPDATE journal SET server_started_at = '-infinity' WHERE server_started_at IS NULL
+UPDATE journal SET server_started_at = '-infinity', held_since = clock_timestamp()
+WHERE server_started_at IS NULL
 """
 _NOTE: Final = """ -- note journal origin
-UPDATE journal SET origin_note = $1
+UPDATE journal SET origin_note = $1, held_since = find_halt_begin(held_since)
 WHERE NOT is_journal_complete() AND origin_note IS DISTINCT FROM $1
 """
 _READ_KNOWN: Final = f""" -- read known signatures
