@@ -193,7 +193,9 @@ class StreamBroker(RedisStreamBroker):
         try:
             fields = [field for job in jobs for field in job]
             started_s = monotonic()
-            await self._add(keys=[STREAM], args=[GROUP, *self._take_message(), *fields])
+            refusal = await self._add(keys=[STREAM], args=[GROUP, *self._take_message(), *fields])
+            if refusal:
+                observe_queue.redis_unavailable("publish", ResponseError(refusal.decode()))
             trace.mark_span("Redis: add jobs", started_s)
         except (RedisError, OSError) as error:
             observe_queue.jobs_not_sent(len(jobs), error)

@@ -10,14 +10,18 @@ from typing import Final
 
 ADD_JOBS: Final = """
 -- KEYS: stream. ARGV: group, a channel and a message to publish on it, or '' and '', then a job and
--- its owner for each entry. A stream that is new or was lost gets its group first, at 0.
+-- its owner for each entry. A stream that is new or was lost gets its group first, at 0. Returns
+-- why the message was not published: the jobs are there all the same.
 if redis.call('EXISTS', KEYS[1]) == 0 then
     redis.call('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 end
 for i = 4, #ARGV, 2 do
     redis.call('XADD', KEYS[1], '*', 'data', ARGV[i], 'owner', ARGV[i + 1])
 end
-if ARGV[2] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
+if ARGV[2] ~= '' then
+    local reply = redis.pcall('PUBLISH', ARGV[2], ARGV[3])
+    if type(reply) == 'table' then return reply.err end
+end
 """
 """One call for all jobs: a pipeline of as many commands costs a client several times more."""
 

@@ -6,15 +6,21 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
 
+from backend.config.redis.url import parse_redis_url
 from backend.queue import broker
-from backend.queue.broker import STREAM
+from backend.queue.broker import STREAM, StreamBroker
+from backend.queue.jobs import JobQueue
+from backend.runtime.background import run_in_background
 from tests.integration.redis_servers import RedisServer, run_redis
 from tests.integration.test_jobs import wait_empty
+from tests.integration.test_redis_tls import read_acl
 from tests.scenario import HAPPY_PATH, open_engine
 
 SWEEPING = {"rekick_s": 0.2, "sweep_s": 0.05}
@@ -146,3 +152,28 @@ async def test_an_engine_that_starts_without_redis_executes_orders_and_uses_it_l
             histories += await engine.wait_all_ended(await engine.place_orders(*[terms] * 20))
             await wait_empty(admin)
             assert {tuple(history.statuses) for history in histories} == {tuple(HAPPY_PATH)}
+
+
+@pytest.mark.parametrize("revoked", ["-publish", "resetchannels"])
+async def test_jobs_are_sent_where_the_message_beside_them_may_not_be_published(
+    data_dir: Path, revoked: str
+) -> None:
+    (data_dir / "users.acl").write_text(f"{read_acl()}user admin on >admin ~* &* +@all\n")
+    async with (
+        run_redis(data_dir, "--aclfile", str(data_dir / "users.acl")) as server,
+        server.open_admin(username="admin", password="admin") as admin,
+    ):
+        address = parse_redis_url(server.url.replace("//", "//engine:change-me@"))
+        sender = StreamBroker(
+            address, consumer="me", take_message=lambda: ("order-engine:news", b"news")
+        )
+        await sender.startup()
+        await admin.execute_command("ACL", "SETUSER", "engine", revoked)  # type: ignore[no-untyped-call]
+        with capture_logs() as logs:
+            async with run_in_background(sender.run):
+                await JobQueue(sender).send("local", [UUID(int=1), UUID(int=2)])
+                await sender.wait_sent()
+        assert await admin.xlen(STREAM) == 2
+        [line] = logs
+        assert (line["operation"], "ACL" in line["error"]) == ("publish", True)
+        await sender.shutdown()

@@ -53,7 +53,10 @@ REFUSALS: Final[Mapping[str, RedisRefusal]] = {
         True,
         is_configuration=True,
     ),
-    "can't run this command": RedisRefusal(
+    "unauthenticated multibulk length": RedisRefusal(
+        "it wants the password, which may have changed", True
+    ),
+    "user executing the script can't": RedisRefusal(
         "its ACL does not permit the user what the engine needs (backend/queue/REDIS.md)",
         True,
         is_configuration=True,
