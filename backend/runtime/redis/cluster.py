@@ -133,7 +133,10 @@ def _parse_slots(reply: Any, asked: str) -> Sequence[_Slots]:
         return [
             _Slots(
                 range(first, last + 1),
-                [((host or b"").decode() or asked, int(port)) for host, port, *_ in (node, *nodes)],
+                [
+                    (_name_host((host or b"").decode(), asked), int(port))
+                    for host, port, *_ in (node, *nodes)
+                ],
             )
             for first, last, node, *nodes in reply
         ]
@@ -141,18 +144,35 @@ def _parse_slots(reply: Any, asked: str) -> Sequence[_Slots]:
         raise InvalidResponse("CLUSTER SLOTS has an answer that is none") from None
 
 
+def _name_host(said: str, asked: str) -> str:
+    """The host that a node says; the one asked if it says none, or ``?``, having no name to say."""
+    return asked if said in {"", "?"} else said
+
+
+class _CommandRefusedError(RedisConnectionError):
+    """A node has not executed a command: another has the keys, or the Cluster is down."""
+
+
 class _ClusterConnection(Connection):
     """A connection that finds the primary whenever it is opened."""
 
     def __init__(self, *, primary: ClusterPrimary, **options: Any) -> None:
         self._primary = primary
-        # A command is sent again once, to the node that has the keys by then.
-        retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+        # A command is sent again once, to the node that has the keys by then. Not one whose
+        # answer is missing: it may have been executed, and would not give the same answer twice.
+        retry = Retry(NoBackoff(), 1, supported_errors=(_CommandRefusedError,))
         super().__init__(**{"retry": retry, **options})
 
     async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
         if self.is_connected:
             return
+        try:
+            await self._connect_to_primary(*args, **kwargs)
+        except RedisConnectionError:
+            # No command was sent yet, and the primary may be another by now.
+            await self._connect_to_primary(*args, **kwargs)
+
+    async def _connect_to_primary(self, *args: Any, **kwargs: Any) -> None:
         self.host, self.port = found = await self._primary.find()
         try:
             await super().connect_check_health(*args, **kwargs)
@@ -164,13 +184,13 @@ class _ClusterConnection(Connection):
         try:
             return await super().read_response(*args, **kwargs)
         except MovedError as error:
-            self._primary.replace((error.host or self.host, error.port))
+            self._primary.replace((_name_host(error.host, self.host), error.port))
             await self.disconnect()
-            raise RedisConnectionError("the keys are on another node now") from error
+            raise _CommandRefusedError("the keys are on another node now") from error
         except ClusterDownError as error:
             self._primary.forget((self.host, self.port))
             await self.disconnect()
-            raise RedisConnectionError(f"CLUSTERDOWN {error}") from error
+            raise _CommandRefusedError(f"CLUSTERDOWN {error}") from error
         except _NO_ANSWER:
             self._primary.forget((self.host, self.port))
             raise
