@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -39,6 +40,7 @@ from backend.store.archive.order_file import (
 from backend.store.archive.row_removal import RowRemoval, is_same
 from backend.store.audit_log.entries import Actor
 from backend.store.database import DatabasePool
+from backend.store.errors import DATABASE_ERRORS, translate_errors
 
 FILE_ORDERS: Final = 10_000
 STEP_ORDERS: Final = 500
@@ -89,15 +91,25 @@ class Archiver:
     @asynccontextmanager
     async def _hold_lock(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         """Be the only archiver of the database for the length of a block."""
-        async with self._pool.acquire() as holder, holder.transaction(isolation="read_committed"):
-            await holder.execute(_NO_IDLE_TIMEOUT)
-            if not await holder.fetchval(LOCK):
-                raise ArchiveError(IS_ARCHIVING)
+        async with self._pool.acquire() as holder:
+            transaction = holder.transaction(isolation="read_committed")
+
+            async def take_lock() -> None:
+                await transaction.start()
+                await holder.execute(_NO_IDLE_TIMEOUT)
+                if not await holder.fetchval(LOCK):
+                    raise ArchiveError(IS_ARCHIVING)
 
             async def require_lock() -> None:
-                await holder.fetchval(_IS_HELD)
+                await translate_errors(partial(holder.fetchval, _IS_HELD))
 
-            yield require_lock
+            try:
+                await translate_errors(take_lock)
+                yield require_lock
+            finally:
+                # The end of the connection is no other error, and hides none.
+                with suppress(*DATABASE_ERRORS):
+                    await transaction.rollback()
 
     async def _prepare(self) -> Manifest:
         """The manifest of the folder, which names all files of orders there."""

@@ -13,11 +13,15 @@ from backend.store.errors import translate_errors
 FORGOTTEN: Final = "archive_file_forgotten"
 """The action of the entries of the audit log that name such a file."""
 
-_READ: Final = """ -- read archive file to forget
-SELECT f.archive, f.file, encode(f.sha256, 'hex') AS sha256, f.orders, f.events,
-       f.removed_at IS NOT NULL AS is_removed,
-       (SELECT count(*) FROM archived_orders a WHERE a.file_number = f.number) AS archived
-FROM archive_files f WHERE f.number = $1
+# It waits for transactions that remove orders of the file: also for one whose archiver was killed.
+_LOCK: Final = """ -- lock archive file to forget
+SELECT archive, file, encode(sha256, 'hex') AS sha256, orders, events,
+       removed_at IS NOT NULL AS is_removed
+FROM archive_files WHERE number = $1 FOR UPDATE
+"""
+# A statement of its own: that of the lock does not see what was committed while it has waited.
+_COUNT_ARCHIVED: Final = """ -- count archived orders of a file
+SELECT count(*) FROM archived_orders WHERE file_number = $1
 """
 _SET_REMOVED: Final = "UPDATE archive_files SET removed_at = now() WHERE number = $1"
 
@@ -39,13 +43,13 @@ async def forget_file(pool: DatabasePool, number: int, actor: Actor) -> str:
 async def _forget(connection: DatabaseConnection, number: int, actor: Actor) -> str:
     if not await connection.fetchval(LOCK):
         raise ArchiveError(IS_ARCHIVING)
-    row = await connection.fetchrow(_READ, number)
+    row = await connection.fetchrow(_LOCK, number)
     if row is None:
         raise ArchiveError(f"no file of an archive has the number {number}")
     where = f"{row['archive']}/{row['file']}"
-    if row["archived"]:
+    if archived := await connection.fetchval(_COUNT_ARCHIVED, number):
         raise ArchiveError(
-            f"{where} is needed: {row['archived']:,} of its {row['orders']:,} orders are nowhere"
+            f"{where} is needed: {archived:,} of its {row['orders']:,} orders are nowhere"
             " else; find its folder, or restore it from a backup"
         )
     if row["is_removed"]:

@@ -2,7 +2,9 @@
 
 First the file is noted, with the keys of its orders. Then whoever stores orders and began before
 that is waited for. From then on nobody stores an order with one of the keys, so that the orders can
-be removed, a few in each transaction: each is compared with its line under a lock of its row.
+be removed, a few in each transaction: each is compared with its line under a lock of its row. Such
+a transaction locks the row of the file as well, which whoever forgets a file has to lock alone: the
+lock of the archiver ends with its connection, while a commit of another one may be under way.
 """
 
 from __future__ import annotations
@@ -104,7 +106,13 @@ SELECT owner, status, count(*) FROM orders WHERE id = ANY($1::uuid[]) GROUP BY o
 _REMOVE_EVENTS: Final = "DELETE FROM order_events WHERE order_id = ANY($1::uuid[])"
 _REMOVE_ORDERS: Final = "DELETE FROM orders WHERE id = ANY($1::uuid[])"
 _FIND_ARCHIVED: Final = "SELECT id FROM archived_orders WHERE id = ANY($1::uuid[])"
-_SET_REMOVED: Final = "UPDATE archive_files SET removed_at = now() WHERE number = $1"
+_LOCK_FILE: Final = """ -- lock unfinished archive file
+SELECT FROM archive_files WHERE number = $1 AND removed_at IS NULL FOR SHARE
+"""
+_SET_REMOVED: Final = """ -- note that an archive file is finished
+UPDATE archive_files SET removed_at = now() WHERE number = $1 AND removed_at IS NULL
+RETURNING number
+"""
 _READ_FILES: Final = """ -- read archive files
 SELECT number, archive, file, encode(sha256, 'hex') AS sha256, orders, events, last_txid
 FROM archive_files
@@ -183,11 +191,14 @@ class RowRemoval:
     async def remove(self, file: ArchiveFile, lines: Sequence[ArchivedLine]) -> int:
         """Remove orders with their events, those that are as their lines say; returns how many.
 
-        Raises ``ArchiveError`` if one is neither there nor archived.
+        Raises ``ArchiveError`` if one is neither there nor archived, or if the file is finished or
+        forgotten.
         """
 
         async def remove() -> int:
             async with open_by_index(self._pool) as connection:
+                if not await connection.fetch(_LOCK_FILE, file.number):
+                    raise _build_finished_error(file)
                 ids = [line.order_id for line in lines]
                 rows = await _read_lines(connection, _READ_LOCKED, ids)
                 await _require_archived(connection, set(ids) - {row.order_id for row in rows})
@@ -203,13 +214,21 @@ class RowRemoval:
         return await translate_errors(remove)
 
     async def set_removed(self, file: ArchiveFile) -> None:
-        """Note that the orders of a file are removed."""
-        await self._pool.read(_SET_REMOVED, file.number)
+        """Note that the orders of a file are removed. Raises ``ArchiveError`` as ``remove``."""
+        if not await self._pool.read(_SET_REMOVED, file.number):
+            raise _build_finished_error(file)
 
 
 def _parse_file(row: asyncpg.Record) -> ArchiveFile:
     columns = ("number", "file", "sha256", "orders", "events", "last_txid")
     return ArchiveFile(*(row[column] for column in columns))
+
+
+def _build_finished_error(file: ArchiveFile) -> ArchiveError:
+    return ArchiveError(
+        f"{file.name} is finished or forgotten, by another process that archives this database:"
+        " nothing more was removed; archive again once that one has ended"
+    )
 
 
 async def _read_lines(
