@@ -40,7 +40,7 @@ COMMANDS: Final = {
     "doctor": CommandSource(
         "backend.cli.operations.doctor",
         "doctor",
-        "Show what the embedded servers use, why they do not start, and what the node can do.",
+        "Show whether PostgreSQL, Redis, the node and the signer can be used, and why not.",
     ),
     "rehearse": CommandSource(
         "backend.cli.operations.rehearse",

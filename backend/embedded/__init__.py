@@ -6,8 +6,8 @@ server is started. ``run_servers`` locks a data directory and runs both servers 
 the parent ends.
 """
 
-from backend.embedded.data_dir import default_data_dir, find_holder
-from backend.embedded.doctor import diagnose, find_database_url
+from backend.embedded.data_dir import default_data_dir, find_holder, find_node_url
+from backend.embedded.doctor import diagnose, find_database_url, find_redis_url
 from backend.embedded.servers import ServerUrls, run_servers
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 
@@ -20,5 +20,7 @@ __all__ = [
     "diagnose",
     "find_database_url",
     "find_holder",
+    "find_node_url",
+    "find_redis_url",
     "run_servers",
 ]

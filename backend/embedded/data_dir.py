@@ -7,7 +7,8 @@
     servers/    copies of server programs, only if the originals are not accessible
 
 The sockets are outside, in a run folder with a short name, because the path of a Unix socket has
-at most 107 bytes (103 on macOS) and the path of a data directory may be long.
+at most 107 bytes (103 on macOS) and the path of a data directory may be long. Beside them is
+``node``: the address of the simulated node that runs with them.
 
 Nobody else may read any of it. The mode of a folder is set when it is created; that of an older
 ``logs`` becomes private. A data directory that was there keeps its mode, with one exception: one
@@ -36,6 +37,7 @@ from backend.embedded.account import Account, choose_account
 
 SOCKET_PATH_BYTES_MAX = 100
 _LONGEST_SOCKET_NAME = ".s.PGSQL.5432.lock"
+_NODE_FILE = "node"
 _APP_NAME = "order-engine"
 _SYSTEM_DATA_DIR = Path("/var/lib") / _APP_NAME
 
@@ -114,6 +116,27 @@ def find_holder(data_dir: Path) -> tuple[int, Path] | None:
     except OSError as error:
         raise Rejected("data_dir_unusable", f"{error.filename}: {error.strerror}") from error
     return None
+
+
+def note_node_url(data_dir: Path, url: str) -> None:
+    """Note where the simulated node is, until ``data_dir``, which is held, is released."""
+    holder = find_holder(data_dir)
+    assert holder is not None
+    (holder[1] / _NODE_FILE).write_text(url)
+
+
+def find_node_url(data_dir: Path) -> str | None:
+    """The simulated node of the engine that holds ``data_dir``; None if there is none.
+
+    Raises ``Rejected`` if the lock file may not be read.
+    """
+    holder = find_holder(data_dir.resolve())
+    if holder is None:
+        return None
+    try:
+        return (holder[1] / _NODE_FILE).read_text() or None
+    except OSError:
+        return None
 
 
 def _read_lock_file(data_dir: Path) -> tuple[str, str]:

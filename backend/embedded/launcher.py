@@ -28,6 +28,7 @@ from backend.api.server.listener import choose_free_port, get_reachable_url, ope
 from backend.config import Settings, get_variable_name, set_variables
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
+from backend.embedded.data_dir import note_node_url
 from backend.embedded.engine_processes import ProcessCommand, Stage, StartStep
 from backend.embedded.ready_message import build_ready_message
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
@@ -206,6 +207,8 @@ async def _supervise_plan(
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def on_ready(addresses: Mapping[str, str]) -> None:
+        if "chain" in addresses:
+            note_node_url(plan.data_dir, get_reachable_url(addresses["chain"]))
         click.echo(build_ready_message(addresses["api"]))
         ready.set_result(addresses["api"])
 

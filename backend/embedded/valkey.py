@@ -22,6 +22,12 @@ from backend.embedded.stale_process import POLL_INTERVAL_S, stop_stale_process
 
 START_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 5.0
+_SOCKET_NAME = "valkey.sock"
+
+
+def build_url(run_dir: Path) -> str:
+    """The URL of the server whose socket is in a run folder."""
+    return f"unix://{run_dir / _SOCKET_NAME}"
 
 
 class ValkeyServer:
@@ -35,13 +41,13 @@ class ValkeyServer:
         self._databases = databases
         self._data = directory.data_dir / "valkey"
         self._pid_file = self._data / "valkey.pid"
-        self._socket = directory.run_dir / "valkey.sock"
+        self._socket = directory.run_dir / _SOCKET_NAME
         self._log = directory.log_dir / "valkey.log"
 
     @property
     def url(self) -> str:
         """The URL of its socket; unchanged by a restart."""
-        return f"unix://{self._socket}"
+        return build_url(self._directory.run_dir)
 
     async def start(self) -> Process:
         """Start it and wait until it responds to PING.

@@ -24,6 +24,14 @@ async def find_missing_permission(
     redis: Redis, *, stream: str, group: str, consumer: str
 ) -> Exception | None:
     """The first refusal that a person has to mend, if there is one. Raises ``RedisError``."""
+    errors = await probe_commands(redis, stream=stream, group=group, consumer=consumer)
+    return next((error for error in errors if is_configuration_error(error)), None)
+
+
+async def probe_commands(
+    redis: Redis, *, stream: str, group: str, consumer: str
+) -> Sequence[Exception]:
+    """The errors of all commands, which may be no refusals. Raises ``RedisError``."""
     probes: Sequence[tuple[Any, ...]] = (
         ("PING",),
         ("EXISTS", stream),
@@ -50,5 +58,4 @@ async def find_missing_permission(
         for probe in probes:
             pipe.execute_command(*probe)
         replies = await pipe.execute(raise_on_error=False)
-    errors = [reply for reply in replies if isinstance(reply, Exception)]
-    return next((error for error in errors if is_configuration_error(error)), None)
+    return [reply for reply in replies if isinstance(reply, Exception)]

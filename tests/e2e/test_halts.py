@@ -1,4 +1,4 @@
-"""The commands that halt, of an engine whose database nobody has named: `order-engine up`."""
+"""The commands that halt, of an engine whose servers nobody has named: `order-engine up`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ async def test_a_running_engine_is_halted_by_its_data_folder(data_dir: Path) -> 
         assert ": a drill (by " in await run("halt", "--why", "a drill")
         async with up.http.get("/api/admin/halts") as response:
             assert [each["why"] for each in (await response.json())["halts"]] == ["a drill"]
-        assert "all orders: halted since " in await run("doctor")
+        found = await run("doctor")
+        for line in ("all orders: halted since ", "has all migrations", "permits what is needed"):
+            assert line in found
+        verified = await run("verify", "--chain")
+        assert verified.startswith("0 orders, 0 signatures (0 unknown to the node) in ")
         assert "trading is active again" in await run("resume")
         verified = await run("audit", "verify")
         assert verified.startswith("2 rows are as they were written")

@@ -29,8 +29,8 @@ async def try_command(database_url: str, *arguments: str, **settings: str) -> tu
     return await asyncio.to_thread(run)
 
 
-async def run_command(database_url: str, *arguments: str) -> str:
+async def run_command(database_url: str, *arguments: str, **settings: str) -> str:
     """Run a command that is to succeed; returns what it wrote."""
-    code, output = await try_command(database_url, *arguments)
+    code, output = await try_command(database_url, *arguments, **settings)
     assert code == 0, output
     return output

@@ -43,6 +43,23 @@ def find_database_url(settings: Settings) -> str | None:
     return embedded.find_database_url(settings.data_dir or embedded.default_data_dir())
 
 
+def find_redis_url(settings: Settings) -> str | None:
+    """The Redis of the settings, or else of the `up` that runs on this machine, if one does."""
+    if settings.redis_url:
+        return settings.redis_url
+    return embedded.find_redis_url(settings.data_dir or embedded.default_data_dir())
+
+
+def find_node_urls(settings: Settings) -> str | None:
+    """The nodes of the settings, or else the simulated one of the `up` whose database is used.
+
+    Raises ``Rejected`` if the data folder of that is another user's.
+    """
+    if settings.solana_rpc_url or settings.database_url:
+        return settings.solana_rpc_url
+    return embedded.find_node_url(settings.data_dir or embedded.default_data_dir())
+
+
 def run_on_database(
     settings: Settings, call: Callable[[DatabasePool], Awaitable[Result]]
 ) -> Result:

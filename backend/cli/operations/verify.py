@@ -14,7 +14,13 @@ import click
 import orjson
 
 from backend.cli.operations.duration import Duration
-from backend.cli.operations.operator import DATA_DIR, load_operator_settings, run_on_database
+from backend.cli.operations.operator import (
+    DATA_DIR,
+    find_node_urls,
+    load_operator_settings,
+    run_on_database,
+)
+from backend.cli.process import report_user_errors
 from backend.config import Settings
 from backend.config.chain.node_urls import parse_node_urls
 from backend.engine.nodes.clients import open_node
@@ -29,7 +35,8 @@ _SHOWN_MAX: Final = 20
 class _Options(NamedTuple):
     since: timedelta | None
     every: timedelta | None
-    has_chain: bool
+    node_urls: str | None
+    """The nodes to ask for every signature; None if none is asked."""
     stuck_after: timedelta
     is_json: bool
 
@@ -64,15 +71,27 @@ def verify(
     --chain, of an order's signatures that one has succeeded which the order says, and of one that
     failed none.
 
-    Reads DATABASE_URL, or the database of an `up` that runs on this machine, and SOLANA_RPC_URL
-    with --chain. Exits with 1 if it has found a fault.
+    Reads DATABASE_URL, and with --chain SOLANA_RPC_URL; without them, the database and the
+    simulated node of an `up` that runs on this machine. Exits with 1 if it has found a fault.
     """
     settings = load_operator_settings(data_dir)
-    if has_chain and not settings.solana_rpc_url:
-        raise click.ClickException("--chain: SOLANA_RPC_URL must be set")
-    options = _Options(since, every, has_chain, stuck_after, is_json)
+    node_urls = _find_node_urls(settings) if has_chain else None
+    options = _Options(since, every, node_urls, stuck_after, is_json)
     if run_on_database(settings, lambda pool: _run(settings, pool, options)):
         sys.exit(1)
+
+
+def _find_node_urls(settings: Settings) -> str:
+    with report_user_errors():
+        urls = find_node_urls(settings)
+    if urls:
+        return urls
+    if settings.database_url:
+        raise click.ClickException("--chain: SOLANA_RPC_URL must be set, as DATABASE_URL is")
+    raise click.ClickException(
+        "--chain: SOLANA_RPC_URL is not set, and no `order-engine up` with a simulated node runs"
+        " over the data folder: --data-dir or ORDER_ENGINE_DATA_DIR names that of one that does"
+    )
 
 
 async def _run(settings: Settings, pool: DatabasePool, options: _Options) -> int:
@@ -102,8 +121,8 @@ async def _open(
 ) -> AsyncIterator[Verification]:
     async with AsyncExitStack() as stack:
         node = None
-        if options.has_chain:
-            urls = parse_node_urls(settings.solana_rpc_url or "")
+        if options.node_urls is not None:
+            urls = parse_node_urls(options.node_urls)
             node = await stack.enter_async_context(open_node(settings, urls))
         yield Verification(
             JournalVerifier(pool), Feed(pool), stuck_after=options.stuck_after, node=node
@@ -114,8 +133,9 @@ def _print(report: VerificationReport, took_s: float, options: _Options) -> None
     if options.is_json:
         click.echo(_encode(report, took_s))
         return
-    asked = f", {report.signatures:,} signatures" if options.has_chain else ""
-    unknown = f" ({report.unknown_signatures:,} unknown to the node)" if options.has_chain else ""
+    has_chain = options.node_urls is not None
+    asked = f", {report.signatures:,} signatures" if has_chain else ""
+    unknown = f" ({report.unknown_signatures:,} unknown to the node)" if has_chain else ""
     total = report.counts.total()
     click.echo(f"{report.orders:,} orders{asked}{unknown} in {took_s:.1f} s: {total:,} faults")
     if report.lost_orders:

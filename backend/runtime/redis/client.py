@@ -85,12 +85,23 @@ async def check_redis(redis: Redis) -> None:
     Raises ``Rejected`` (``redis_configuration``) if it refuses the connection or is too old.
     """
     try:
-        reply: Any = await redis.execute_command("HELLO", 2)  # type: ignore[no-untyped-call]
+        await read_redis_version(redis)
     except (RedisError, OSError) as error:
-        if isinstance(error, ResponseError) and "unknown command" in str(error):
-            raise _refuse("it is older than 6.0: Redis 6.2 or newer is needed") from None
         report_or_refuse(error)
-        return
+
+
+async def read_redis_version(redis: Redis) -> str:
+    """Name the server and its version, which will do.
+
+    Raises ``Rejected`` (``redis_configuration``) if it is too old or a Cluster's node, and
+    ``RedisError`` or ``OSError`` if it is away or refuses the connection.
+    """
+    try:
+        reply: Any = await redis.execute_command("HELLO", 2)  # type: ignore[no-untyped-call]
+    except ResponseError as error:
+        if "unknown command" in str(error):
+            raise _refuse("it is older than 6.0: Redis 6.2 or newer is needed") from None
+        raise
     facts = _read_pairs(reply)
     version = facts.get("version", "")
     match = re.match(r"(\d+)\.(\d+)", version)
@@ -98,6 +109,7 @@ async def check_redis(redis: Redis) -> None:
         raise _refuse(f"it is version {version}: 6.2 or newer is needed")
     if facts.get("mode") == "cluster" and not isinstance(redis.connection_pool, ClusterPool):
         raise _refuse(CLUSTER_REFUSAL)
+    return f"{facts.get('server', 'redis')} {version}"
 
 
 def report_or_refuse(error: Exception) -> None:

@@ -41,6 +41,10 @@ _TABLE_STEPS: Final = (
         "ALTER TABLE migrations ADD COLUMN contracts boolean NOT NULL DEFAULT false",
     ),
 )
+# An earlier version's table has no column ``contracts``.
+_READ: Final = """ -- read migrations
+SELECT name, coalesce((to_jsonb(m) ->> 'contracts')::boolean, false) AS contracts FROM migrations m
+"""
 _ADVISORY_LOCK: Final = 0x6F65_6531  # a key that no other program in this database uses
 _INDEX_NAME: Final = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
 _IS_INVALID: Final = "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)"
@@ -93,7 +97,21 @@ async def _apply_missing(
     connection: StoreConnection, on_applied: Callable[[str], None]
 ) -> list[str]:
     await _ensure_table(connection)
-    rows = await connection.fetch("SELECT name, contracts FROM migrations")
+    known = dict(_list_migrations())
+    missing = await find_missing_migrations(connection)
+    for name in missing:
+        await _apply(connection, name, known[name])
+        on_applied(name)
+    return missing
+
+
+async def find_missing_migrations(connection: StoreConnection) -> list[str]:
+    """The names of those that the database lacks; changes nothing.
+
+    Raises ``MigrationError`` as ``migrate``, and the errors of PostgreSQL.
+    """
+    [(is_empty, _), _] = _TABLE_STEPS
+    rows = [] if await connection.fetchval(is_empty) else await connection.fetch(_READ)
     present, known = {row["name"] for row in rows}, dict(_list_migrations())
     if unknown := sorted(present - known.keys()):
         if any(row["contracts"] for row in rows if row["name"] not in known):
@@ -102,11 +120,7 @@ async def _apply_missing(
                 f" takes away what it uses: {', '.join(unknown)}"
             )
         observe_database.database_is_newer(unknown)
-    missing = [name for name in known if name not in present]
-    for name in missing:
-        await _apply(connection, name, known[name])
-        on_applied(name)
-    return missing
+    return [name for name in known if name not in present]
 
 
 async def _ensure_table(connection: StoreConnection) -> None:

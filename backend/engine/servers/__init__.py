@@ -1,0 +1,1 @@
+"""The servers that the engine needs, examined: PostgreSQL and Redis."""
