@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -24,8 +24,10 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent
 from backend.domain.quotes import Dex
 from backend.runtime import observe_queue, trace
+from backend.runtime.background import run_in_background
 from backend.runtime.loop_load import loop_load
 from backend.runtime.redis.errors import drop_connections_if_moved
+from backend.runtime.redis.subscription import check_subscription
 
 RETRY_S = 0.5
 TXID_MAX: Final = 2**63 - 1
@@ -231,12 +233,17 @@ async def listen_for_commits(
 
     ``on_subscribed`` is called whenever notifications arrive from now on: earlier ones are missing.
     """
+    pool = redis.connection_pool
     while True:
         try:
             async with redis.pubsub() as pubsub:
                 await pubsub.subscribe(name)
                 _raise_if_cancelled()
-                await _receive_notifications(pubsub, on_commit, on_subscribed)
+                answered = asyncio.Event()
+                async with run_in_background(
+                    partial(check_subscription, pool, pubsub.connection, answered)
+                ):
+                    await _receive_notifications(pubsub, on_commit, on_subscribed, answered.set)
         except (RedisError, OSError) as error:
             _raise_if_cancelled()
             observe_queue.redis_unavailable("listen", error)
@@ -244,7 +251,10 @@ async def listen_for_commits(
 
 
 async def _receive_notifications(
-    pubsub: Any, on_commit: CommitObserver, on_subscribed: Callable[[], None]
+    pubsub: Any,
+    on_commit: CommitObserver,
+    on_subscribed: Callable[[], None],
+    on_answer: Callable[[], None],
 ) -> None:
     while True:
         message = await pubsub.get_message(timeout=30)
@@ -252,6 +262,8 @@ async def _receive_notifications(
             continue
         if message["type"] == "subscribe":
             on_subscribed()
+        elif message["type"] == "pong":
+            on_answer()
         else:
             trace.mark_step("notification received")
             for commit in decode_commits(message["data"]):

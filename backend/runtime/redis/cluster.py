@@ -51,6 +51,10 @@ class ClusterPool(ConnectionPool):
             **own,
         )
 
+    async def is_primary(self, node: Host) -> bool:
+        """Whether a node has the keys, as far as it knows. Raises ``RedisError``."""
+        return await self._primary.is_still(node)
+
     async def disconnect(self, inuse_connections: bool = True) -> None:
         """Close connections; the next that is opened asks the nodes anew."""
         self._primary.forget()
@@ -83,6 +87,12 @@ class ClusterPrimary:
                 self._found = await self._ask_nodes()
             return self._found
 
+    async def is_still(self, node: Host) -> bool:
+        """Ask one that was found. Another might call it by another name, so it is asked itself."""
+        if self._found not in {None, node}:
+            return False
+        return _find_primary(await self._read_slots(node)) == node
+
     def replace(self, primary: Host) -> None:
         """Note what a node has said."""
         self._found = primary
@@ -102,10 +112,9 @@ class ClusterPrimary:
             except (RedisError, OSError) as error:
                 errors.append(error)
                 continue
-            for each in slots:
-                if _SLOT in each.numbers:
-                    self._learn(slots)
-                    return each.nodes[0]
+            if found := _find_primary(slots):
+                self._learn(slots)
+                return found
             errors.append(RedisConnectionError("CLUSTERDOWN no node has the slot of the keys"))
         raise next(filter(is_configuration_error, errors), errors[-1])
 
@@ -142,6 +151,10 @@ def _parse_slots(reply: Any, asked: str) -> Sequence[_Slots]:
         ]
     except (TypeError, ValueError, AttributeError):
         raise InvalidResponse("CLUSTER SLOTS has an answer that is none") from None
+
+
+def _find_primary(slots: Sequence[_Slots]) -> Host | None:
+    return next((each.nodes[0] for each in slots if _SLOT in each.numbers), None)
 
 
 def _name_host(said: str, asked: str) -> str:
