@@ -37,15 +37,7 @@ class OrderType(StrEnum):
     """Executed in slices over time, which are orders of their own."""
 
 
-PRICED_TYPES: Final = frozenset(
-    {
-        OrderType.LIMIT,
-        OrderType.STOP,
-        OrderType.TAKE_PROFIT,
-        OrderType.STOP_LIMIT,
-        OrderType.TRAILING_STOP,
-    }
-)
+PRICED_TYPES: Final = frozenset(OrderType) - {OrderType.MARKET, OrderType.SNIPER, OrderType.TWAP}
 """The types of orders that wait for a price, and can be in a group."""
 
 
@@ -169,6 +161,7 @@ class LeasedOrder:
     ``waited_s`` is how long this attempt has waited for the end of an outage under earlier leases,
     ``route_min_out`` the minimum of the route of a submitted order, as a decimal of the token out.
     ``can_expire`` tells that it has an expiry; when that has passed, only the database knows.
+    ``status_s`` is for how many seconds it had been in the status that its claim found.
     ``wallet`` is the address of the one that signed for it. It ``lacks_units`` if it exceeded them.
     """
 
@@ -188,6 +181,7 @@ class LeasedOrder:
     bracket: Bracket | None = None
     wallet: str | None = None
     lacks_units: bool = False
+    status_s: float = field(default=0.0, compare=False)
 
     @property
     def has_waited(self) -> bool:

@@ -1,10 +1,11 @@
-"""Times as text: ISO 8601 with a zone."""
+"""Times as text, ISO 8601 with a zone, and in the ids of orders."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import orjson
 
@@ -13,6 +14,8 @@ TIME_PATTERN: Final = (
     r"([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 )
 """A time with its zone."""
+_TIMED_VERSION: Final = 7
+_RANDOM_BITS: Final = 80
 
 
 def parse_time(text: str) -> datetime:
@@ -31,3 +34,13 @@ def format_time(at: datetime) -> str:
     if not utc.microsecond:  # orjson would leave out the fraction
         return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
     return orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()  # an eighth of the time
+
+
+def read_creation_ms(order_id: UUID) -> int | None:
+    """The milliseconds since 1970 at which an id was made (UUIDv7), by the clock of its process.
+
+    ``None`` for one that is derived from the order that placed it: of a slice or a bracket.
+    """
+    if order_id.version != _TIMED_VERSION:
+        return None
+    return order_id.int >> _RANDOM_BITS

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypedDict, Unpack
+from uuid import UUID
 
 from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.children import ChildOrder
@@ -13,6 +15,7 @@ from backend.domain.lifecycle import Cause, Status, Step, advance
 from backend.domain.limits.measures import RouteMeasure
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
+from backend.domain.times import read_creation_ms
 from backend.execution.event_data import encode_json
 from backend.runtime import observe, order_traces
 from backend.store.journal import Journal
@@ -51,9 +54,13 @@ class StepRecorder:
         self._attempts_max = attempts_max
         self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
         self._claimed: tuple[LeasedOrder, str] | None = None
-        self._status_since = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        self._status_since: float | None = now
+        """By the loop's clock, also where another process led it there; ``None``: unknown."""
         if order.seq == CLAIMED_SEQ and order.epoch == FIRST_EPOCH:  # its row was claimed
-            order_traces.status_left(order.id, 1, Status.PENDING, order.status, 0)
+            _leave_status(order.id, Status.PENDING, order.status, order.status_s)
+        else:
+            self._status_since = now - order.status_s
 
     @property
     def has_deferred(self) -> bool:
@@ -67,6 +74,7 @@ class StepRecorder:
 
     def claim(self, terms_text: str) -> None:
         """Claim an order that nobody has claimed, in the commit of the steps that follow."""
+        self._status_since = _find_creation(self.order.id)
         step = self._next_step(Cause.CLAIMED)
         self._claimed = self.order, terms_text
         self._apply_step(step, {})
@@ -105,9 +113,8 @@ class StepRecorder:
     def _apply_step(self, step: Step, fields: TransitionFields) -> None:
         order, spend = self.order, fields.get("spend")
         now = asyncio.get_running_loop().time()
-        seconds = now - self._status_since
-        exemplar = order_traces.status_left(order.id, order.seq, order.status, step.status, seconds)
-        observe.order_status_changed(order.status, seconds, exemplar)
+        if self._status_since is not None:
+            _leave_status(order.id, order.status, step.status, now - self._status_since)
         self._status_since = now
         self.order = replace(
             order,
@@ -118,3 +125,18 @@ class StepRecorder:
             signed=fields.get("signed"),
             wallet=order.wallet if spend is None else spend.wallet,
         )
+
+
+def _find_creation(order_id: UUID) -> float | None:
+    """When an order was made, by the loop's clock; ``None`` if its id does not tell."""
+    created_ms = read_creation_ms(order_id)
+    if created_ms is None:
+        return None
+    now_s = time.time()  # noqa: TID251 - for metrics and traces alone
+    age_s = max(now_s - created_ms / 1_000, 0.0)  # the clocks of two machines differ
+    return asyncio.get_running_loop().time() - age_s
+
+
+def _leave_status(order_id: UUID, status: Status, next_status: Status, seconds: float) -> None:
+    exemplar = order_traces.status_left(order_id, status, next_status, seconds)
+    observe.order_status_changed(status, seconds, exemplar)

@@ -23,6 +23,7 @@ from backend.chain.rpc.client import FETCH_BATCH_MAX
 from backend.chain.rpc.results import AddressSignature, LandedTransaction
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.quotes import Dex
+from backend.domain.times import read_creation_ms
 from backend.store.database import DatabasePool
 from backend.store.origin.found_transactions import FoundTransaction, find_known
 from backend.store.origin.journal_origin import JournalOrigin
@@ -34,7 +35,6 @@ CHAIN_CLOCK_MARGIN: Final = timedelta(minutes=10)
 ORDER_CLOCK_MARGIN: Final = timedelta(seconds=2)
 """How far the clocks of an API process and of the database may be apart."""
 _NATIVE: Final = str(NATIVE_MINT)
-_TIMED_UUID: Final = 7
 
 
 class HistoryReader(NodeClient, HistoryNode, Protocol):
@@ -125,13 +125,10 @@ def _list_suspects(
 def _is_earlier(attempt: OrderAttempt, begin: datetime) -> bool:
     """Whether an order is older than the journal: another database had the wallet before.
 
-    By its id, if that begins with the milliseconds since 1970 at which it was made (UUIDv7); what
-    a slice or an order of a bracket has does not.
+    By its id, which tells nothing of a slice or an order of a bracket.
     """
-    if attempt.order_id.version != _TIMED_UUID:
-        return False
-    made_ms = attempt.order_id.int >> 80
-    return made_ms < (begin - ORDER_CLOCK_MARGIN).timestamp() * 1_000
+    made_ms = read_creation_ms(attempt.order_id)
+    return made_ms is not None and made_ms < (begin - ORDER_CLOCK_MARGIN).timestamp() * 1_000
 
 
 def _describe(

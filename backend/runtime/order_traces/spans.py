@@ -128,15 +128,13 @@ class OrderSpans:
         return format_traceparent(order_id) if is_traced(order_id, self._share) else None
 
     def record_status(
-        self, order_id: UUID, seq: int, status: str, next_status: str, seconds: float
+        self, order_id: UUID, status: str, next_status: str, seconds: float
     ) -> Exemplar | None:
         """A span for the time that an order was in a status."""
         if not is_traced(order_id, self._share):
             return None
         now_ns = time_ns()
-        # A worker has a new order for no time: how long it was on the queue is told by its id.
-        is_new = seq == 1
-        start_ns = _read_creation_ns(order_id) if is_new else now_ns - round(seconds * 1e9)
+        start_ns = now_ns - round(seconds * 1e9)
         attributes = {"order.id": str(order_id), "order.next_status": next_status}
         span = self._tracer.start_span(
             status, _build_parent(order_id), SpanKind.INTERNAL, attributes, start_time=start_ns

@@ -59,6 +59,7 @@ _CLAIM_FREE = f"""
               o.batch_id, o.time_in_force, o.expires_at IS NOT NULL AS can_expire,
               o.oco_group, o.bracket, o.route_constraints, o.fees, o.wallet,
               coalesce(starts_with(o.last_error, '{OUT_OF_COMPUTE}:'), false) AS lacks_units,
+              extract(epoch FROM clock_timestamp() - free.updated_at)::float8 AS status_s,
               clock_timestamp() AS at, free.status = 'pending' AS is_first, extract(
                   epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
@@ -74,7 +75,7 @@ SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 # else a plan from when there were few orders would read them all for each claim.
 _CLAIM = f""" -- claim
 WITH free AS (
-    SELECT o.id, o.status
+    SELECT o.id, o.status, o.updated_at
     FROM (SELECT * FROM unnest($1::uuid[]) AS i(id) LIMIT cardinality($1::uuid[])) i
     JOIN orders o ON o.id = i.id AND o.open IS NOT FALSE AND {_IS_CLAIMABLE.format(ahead="$4")}
     FOR UPDATE OF o SKIP LOCKED
@@ -83,12 +84,12 @@ WITH free AS (
 # One range of the index of open orders for each owner: its cost depends on no owner's backlog.
 _CLAIM_WAITING = f""" -- claim waiting
 WITH free AS (
-    SELECT waiting.id, waiting.status
+    SELECT waiting.id, waiting.status, waiting.updated_at
     FROM (
         SELECT * FROM unnest($1::text[], $4::int[], $5::uuid[]) AS i(owner, places, since)
         LIMIT cardinality($1::text[])
     ) i CROSS JOIN LATERAL (
-        SELECT id, status FROM orders
+        SELECT id, status, updated_at FROM orders
         WHERE owner = i.owner AND id >= i.since AND open AND {_IS_CLAIMABLE.format(ahead="$6")}
         ORDER BY id LIMIT i.places
         FOR UPDATE SKIP LOCKED

@@ -43,6 +43,7 @@ def parse_leased_order(row: asyncpg.Record, tokens: TokenRegistry) -> LeasedOrde
         bracket=None if row["bracket"] is None else decode_bracket(row["bracket"]),
         wallet=row["wallet"],
         lacks_units=row["lacks_units"],
+        status_s=max(row["status_s"], 0.0),  # the clock may have been set back
     )
 
 

@@ -165,6 +165,7 @@ class OrderRow:
             "last_valid_height": self.last_valid_height,
             "is_first": is_first,
             "waited_s": self.waited_s(now),
+            "status_s": 0.0,  # for metrics alone
             "route_min_out": None,
             "time_in_force": self.time_in_force,
             "can_expire": self.expires_at is not None,
