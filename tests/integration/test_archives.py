@@ -114,6 +114,27 @@ async def test_orders_that_belong_together_go_together(database_url: str, tmp_pa
         assert await list_ids(store.pool) == set()
 
 
+async def test_a_run_that_archives_nothing_says_why(database_url: str, tmp_path: Path) -> None:
+    async def run() -> str:
+        arguments = ("archive", "--older-than", "90d", "--to", str(tmp_path))
+        return await run_command(database_url, *arguments)
+
+    async with open_store(database_url) as store:
+        assert "0 orders archived" in (output := await run())
+        assert "no order in the database has ended" in output
+        group = uuid5(FIRST_ID, "a group of which one stays open")
+        order, _ = [
+            await store.intake.accept(new_order(terms=LIMIT_TERMS, oco_group=group))
+            for _ in range(2)
+        ]
+        await store.cancellations.cancel("local", order.id, CancelReason.REQUESTED)
+        output = await run()
+        assert "none of 1 ended orders did so before 20" in output
+        assert " as --older-than asks for: the first ended at 20" in output
+        await age_orders(store.pool, 100)
+        assert "of 1 ended orders 1 are old enough, and stay" in await run()
+
+
 async def test_what_a_webhook_has_still_to_read_stays(pool: DatabasePool, tmp_path: Path) -> None:
     await insert_past_orders(pool, 1, 4)
     await pool.execute(

@@ -19,7 +19,7 @@ from backend.cli.operations.operator import (
     run_on_database,
 )
 from backend.store.archive.archiver import Archiver
-from backend.store.archive.ended_orders import EndedOrders
+from backend.store.archive.ended_orders import EndedCounts, EndedOrders
 from backend.store.archive.errors import ArchiveError
 from backend.store.archive.folder_verification import verify_folder
 from backend.store.archive.key_expiry import forget_keys
@@ -103,10 +103,29 @@ async def _archive(
     forgotten = await forget_keys(pool, older_than, keys_for)
     took_s = monotonic() - started_s
     click.echo(f"{count:,} orders archived to {folder} in {took_s:.1f} s")
+    if count == 0:
+        click.echo(_explain_none(await ended.count()))
     if forgotten:
         click.echo(f"{forgotten:,} keys and batches forgotten")
     if ended.bound is not None:
         click.echo(f"what follows waits for {ended.bound.reader}")
+
+
+def _explain_none(counts: EndedCounts) -> str:
+    """Why no order is archived."""
+    if counts.first_at is None:
+        return "no order in the database has ended"
+    if counts.old_orders:
+        return (
+            f"of {counts.orders:,} ended orders {counts.old_orders:,} are old enough, and stay:"
+            " they are still to be read, belong to an order that is not old enough, or have an"
+            " amount that no node has told"
+        )
+    first, cutoff = (f"{at:%Y-%m-%d %H:%M} UTC" for at in (counts.first_at, counts.cutoff))
+    return (
+        f"none of {counts.orders:,} ended orders did so before {cutoff}, as --older-than asks for:"
+        f" the first ended at {first}"
+    )
 
 
 def _print_file(file: ArchiveFile, removed: int) -> None:

@@ -86,6 +86,23 @@ GROUP BY f.n, f.root HAVING bool_and({_IS_READY})
 ORDER BY n
 """  # noqa: S608 - constants only
 
+_COUNT: Final = """ -- count ended orders
+SELECT count(*) AS orders, count(*) FILTER (WHERE at < now() - $1::interval) AS old_orders,
+       min(at) AS first_at, now() - $1::interval AS cutoff
+FROM (SELECT coalesce(closed_at, updated_at) AS at FROM orders WHERE NOT open) ended
+"""
+
+
+class EndedCounts(NamedTuple):
+    """How many orders of the database have ended, and how many of them are old enough."""
+
+    orders: int
+    old_orders: int
+    first_at: datetime | None
+    """When the first of them ended; None without one."""
+    cutoff: datetime
+    """What has ended before is old enough."""
+
 
 class ArchiveBound(NamedTuple):
     """The transaction at which the archive ends, and who has read up to there only."""
@@ -102,6 +119,11 @@ class EndedOrders:
         self._older_than = older_than
         self.bound: ArchiveBound | None = None
         """Where the last walk has met what is old enough, and somebody has still to read."""
+
+    async def count(self) -> EndedCounts:
+        """Count what has ended, by a read of all orders: to say why none is archived."""
+        [row] = await self._pool.read(_COUNT, self._older_than)
+        return EndedCounts(**row)
 
     async def walk(self) -> AsyncIterator[list[list[UUID]]]:
         """Families of orders by pages: lists of ids, those that others came to be of first."""
