@@ -139,3 +139,10 @@ async def test_a_redis_that_refuses_the_user_or_a_command_is_named_why(data_dir:
             await admin.replicaof("127.0.0.1", 1)
             state = await examine_redis(good)
             assert (state.is_fault, "this server is a replica now" in state.text) == (True, True)
+
+
+async def test_sentinels_that_are_away_are_named_by_their_addresses() -> None:
+    state = await examine_redis("redis+sentinel://:hidden@127.0.0.1:1,127.0.0.1:2/main")
+    assert state.is_fault
+    reason = "127.0.0.1:1 - network:ConnectionError, 127.0.0.1:2 - network:ConnectionError"
+    assert state.text.endswith(f": No master found for 'main' : {reason}")

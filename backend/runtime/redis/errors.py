@@ -91,6 +91,9 @@ REFUSALS: Final[Mapping[str, RedisRefusal]] = {
 # Redis 6.2 reports the error of a command inside a script as a message of another error.
 _KNOWN: Final = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, REFUSALS))})(?!\w)")
 
+# redis-py names each Sentinel that does not know the primary by all that its client has.
+_CLIENT: Final = re.compile(r"<redis\.asyncio\..*?host=([^,]*),port=(\d+).*?\)>\)>\)>")
+
 _CUT: Final = re.compile("closed by server|reset by peer")
 
 
@@ -112,7 +115,7 @@ def is_configuration_error(error: BaseException) -> bool:
 
 def explain_redis_error(error: BaseException) -> str:
     """An error of Redis or of the way to it, in words. No message of Redis holds a password."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = _CLIENT.sub(r"\1:\2", " ".join(str(error).split())) or type(error).__name__
     code = getattr(error, "status_code", None)
     words = f"{code} {text}" if code and not text.startswith(code) else text
     refusal = find_refusal(error)
