@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from backend.config import ConfigurationError, Settings
@@ -17,6 +19,7 @@ SECRET = "s3cr3t"
         ("  redis://r:7000/3\n", RedisAddress("redis://r:7000?db=3", {})),
         ("valkey://r/0?db=0", RedisAddress("redis://r:6379", {})),
         ("REDIS://r?db=3", RedisAddress("redis://r:6379?db=3", {})),
+        ("unix://:p@/a.sock", RedisAddress("unix:///a.sock", {"password": "p"})),
         ("unix:///run/a%20b.sock?db=4", RedisAddress("unix:///run/a%20b.sock?db=4", {})),
         (
             "redis://u%40x:p%2F%3F%23@[::1]:7/",
@@ -46,6 +49,52 @@ def test_an_address_of_a_cluster_names_its_nodes() -> None:
         "ssl": True,
     }
     assert SECRET not in repr(address)
+
+
+def test_addresses_are_shown_in_brackets() -> None:
+    assert parse_redis_url("redis+cluster://[::1],A:1").url == "redis+cluster://[::1]:6379,a:1"
+    assert parse_redis_url("redis+sentinel://[::1]/o").url == "redis+sentinel://[::1]:26379/o"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "reason"),
+    [
+        (f"u:{SECRET}@a,u:{SECRET}@b", "said once, before the first host"),
+        (f"a,u:{SECRET}@b", "said once, before the first host"),
+        (f"u:x@{SECRET}@b", "'@' as %40"),
+        (f"u:x,{SECRET}@b", "',' as %2C"),
+        ("a,@b", "said once, before the first host"),
+        ("a:7000,7001", "a number in the place of a host: write {form}"),
+        ("a,,b", "names no host: write {form}"),
+        ("", "names no host: write {form}"),
+        ("a;b", "separated by ','"),
+        ("a%2Cb", "separated by ','"),
+        ("a\x00", "no name or address"),
+        ("a..b", "no name or address"),
+        ("a" * 300, "no name or address"),
+        ("[::1,b", "brackets"),
+        ("[::1]x:3,b", "brackets"),
+        ("a]", "brackets"),
+        ("[a]", "brackets"),
+        ("[]", "brackets"),
+        ("[::1]:0", "port 0"),
+        ("a:٣", "port that is no number"),
+        ("a:65536", "port that is no number"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("form", "scheme", "path"),
+    [
+        ("redis+cluster://host:6379,host:6379", "redis+cluster", ""),
+        ("rediss+sentinel://host:26379,host:26379/name", "valkeys+sentinel", "/orders"),
+    ],
+)
+def test_a_host_that_is_none_is_refused(
+    hosts: str, reason: str, form: str, scheme: str, path: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason.format(form=form))) as refusal:
+        parse_redis_url(f"{scheme}://{hosts}{path}")
+    assert SECRET not in str(refusal.value)
 
 
 def test_resp3_is_noted_and_not_spoken() -> None:
@@ -82,6 +131,11 @@ def test_resp3_is_noted_and_not_spoken() -> None:
         ("redis://r:http", "port that is no number"),
         ("redis://[::1", "brackets"),
         ("redis://a:1,b:2", "several hosts"),
+        (f"redis://u:{SECRET}@a,u:{SECRET}@b", "said once"),
+        (f"redis://u:x@{SECRET}@b", "'@' as %40"),
+        ("redis://7001", "a number in the place of a host: write redis://host:6379"),
+        ("redis://[::1]x", "brackets"),
+        ("redis://a;b", "no name or address"),
         ("redis://r/one", "path that is no database"),
         ("redis://r/-1", "path that is no database"),
         ("redis://r/0/1", "path that is no database"),

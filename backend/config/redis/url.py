@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from backend.config.redis.hosts import Hosts, list_hosts, read_hosts
 from backend.config.redis.parameters import parse_whole_number, read_parameters
 
 PORT = 6379
@@ -34,9 +35,6 @@ _SCHEMES: Final[Mapping[str, str]] = {
 }
 _SENTINEL: Final = "+sentinel"
 _CLUSTER: Final = "+cluster"
-
-Hosts = tuple[tuple[str, int], ...]
-"""Servers by host and port."""
 
 
 class SentinelService(NamedTuple):
@@ -85,12 +83,10 @@ def parse_redis_url(text: str) -> RedisAddress:
         )
     if "#" in text or any(character.isspace() for character in text):
         raise ValueError("has a blank or a '#': in a user or a password write them as %20 and %23")
-    try:
-        parts = _split_hosts(text) if "+" in kind else urlsplit(text)
-    except ValueError:
-        raise ValueError("cannot be read: brackets belong around an IPv6 address") from None
+    parts = _split_url(text)
     if "@" in parts.path + parts.query and "@" not in parts.netloc:
         raise ValueError("has an '@' behind the host: in a password write '/' as %2F, '?' as %3F")
+    _check_userinfo(parts, has_hosts="+" in kind)
     has_tls = kind.startswith("rediss")
     parameters, notes = read_parameters(parts.query, has_tls=has_tls)
     options = {**_read_credentials(parts, parameters), **parameters}
@@ -105,7 +101,7 @@ def parse_redis_url(text: str) -> RedisAddress:
 def _build_server_address(
     kind: str, parts: SplitResult, options: dict[str, object], notes: tuple[str, ...]
 ) -> RedisAddress:
-    location = _read_socket_path(parts) if kind == "unix" else _read_host_and_port(parts)
+    location = _read_socket_path(parts) if kind == "unix" else _read_server(parts)
     database = options.pop("db", None)
     if kind != "unix":
         database = _read_database(parts.path, database)
@@ -113,11 +109,21 @@ def _build_server_address(
     return RedisAddress(url, options, notes)
 
 
-def _split_hosts(text: str) -> SplitResult:
-    """Split a URL of several hosts, of which ``urlsplit`` of some Pythons takes no brackets."""
+def _split_url(text: str) -> SplitResult:
+    """Split a URL, of whose hosts ``urlsplit`` of some Pythons takes no several in brackets."""
     scheme, _, rest = text.partition("://")
     end = min((at for at in map(rest.find, "/?") if at >= 0), default=len(rest))
     return urlsplit(f"{scheme}://{rest[end:]}")._replace(netloc=rest[:end])
+
+
+def _check_userinfo(parts: SplitResult, *, has_hosts: bool) -> None:
+    """Check that no host is before the last '@', where it would be a part of a password."""
+    before, separator, _ = parts.netloc.rpartition("@")
+    if separator and ("@" in before or (has_hosts and "," in before)):
+        raise ValueError(
+            "has an '@' or a ',' before the last '@': user and password are said once, before the"
+            " first host, and have '@' as %40 and ',' as %2C"
+        )
 
 
 def _build_sentinel_address(
@@ -129,9 +135,10 @@ def _build_sentinel_address(
 ) -> RedisAddress:
     """The address of the primary that Sentinels name: hosts, then its name, then a database."""
     name, _, number = parts.path.strip("/").partition("/")
+    form = f"{kind}://host:{SENTINEL_PORT},host:{SENTINEL_PORT}/name"
     if not name:
-        raise ValueError("names no primary: write redis+sentinel://host:26379,host:26379/name")
-    hosts = _read_hosts(parts, SENTINEL_PORT)
+        raise ValueError(f"names no primary: write {form}")
+    hosts = read_hosts(_get_hosts(parts), SENTINEL_PORT, form)
     database = _read_database(number, options.pop("db", None))
     if database:
         options["db"] = database
@@ -142,7 +149,7 @@ def _build_sentinel_address(
     if "ssl" in options:
         for_sentinels["ssl"] = True
     service = SentinelService(hosts, unquote(name), {**for_sentinels, **sentinel_options})
-    url = f"{kind}://{_list_hosts(hosts)}/{quote(service.name)}"
+    url = f"{kind}://{list_hosts(hosts)}/{quote(service.name)}"
     return RedisAddress(url, options, notes, service)
 
 
@@ -154,22 +161,12 @@ def _build_cluster_address(
         raise ValueError("names a database, of which a Cluster has one: leave it out")
     if kind.startswith("rediss"):
         options["ssl"] = True
-    hosts = _read_hosts(parts, PORT)
-    return RedisAddress(f"{kind}://{_list_hosts(hosts)}", options, notes, nodes=hosts)
+    hosts = read_hosts(_get_hosts(parts), PORT, f"{kind}://host:{PORT},host:{PORT}")
+    return RedisAddress(f"{kind}://{list_hosts(hosts)}", options, notes, nodes=hosts)
 
 
-def _read_hosts(parts: SplitResult, port: int) -> Hosts:
-    """The hosts of a URL of several, whose ports are ``port`` where it says none."""
-    hosts = []
-    for text in parts.netloc.rpartition("@")[2].split(","):
-        one = urlsplit(f"redis://{text}")
-        _read_host_and_port(one)
-        hosts.append((str(one.hostname), one.port or port))
-    return tuple(hosts)
-
-
-def _list_hosts(hosts: Hosts) -> str:
-    return ",".join(f"{host}:{port}" for host, port in hosts)
+def _get_hosts(parts: SplitResult) -> str:
+    return parts.netloc.rpartition("@")[2]
 
 
 def _take_sentinel_options(options: dict[str, object], *, is_used: bool) -> Mapping[str, object]:
@@ -195,30 +192,20 @@ def _read_credentials(parts: SplitResult, parameters: dict[str, object]) -> dict
     return credentials
 
 
-def _read_host_and_port(parts: SplitResult) -> str:
-    if "," in parts.netloc.rpartition("@")[2]:
+def _read_server(parts: SplitResult) -> str:
+    """The host and port of a single server."""
+    hosts = _get_hosts(parts)
+    if "," in hosts:
         raise ValueError(
             "names several hosts: name one, the primary or an address that follows it, or name"
             " its Sentinels with redis+sentinel://, or the nodes of a Cluster with redis+cluster://"
         )
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(
-            "has a port that is no number from 1 to 65535; a '/', ':' or '@' in a password is"
-            " written as %2F, %3A or %40"
-        ) from None
-    if not host:
-        raise ValueError(f"names no host: write {parts.scheme}://host:{PORT}")
-    if port == 0:
-        raise ValueError("has port 0: a server has one from 1 to 65535")
-    name = f"[{host}]" if ":" in host else host
-    return f"{name}:{port or PORT}"
+    return list_hosts(read_hosts(hosts, PORT, f"{parts.scheme}://host:{PORT}"))
 
 
 def _read_socket_path(parts: SplitResult) -> str:
     path = unquote(parts.path)
-    if parts.hostname or not path.startswith("/") or path == "/":
+    if _get_hosts(parts) or not path.startswith("/") or path == "/":
         raise ValueError("names no socket: write unix:///path/to/redis.sock")
     return quote(path)
 

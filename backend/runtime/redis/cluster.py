@@ -22,11 +22,10 @@ from redis.exceptions import ClusterDownError, InvalidResponse, MovedError, Redi
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from backend.config.redis.url import Hosts
+from backend.config.redis.hosts import Host, Hosts
 from backend.runtime.redis.errors import is_configuration_error
 from backend.runtime.redis.keys import STREAM
 
-Host = tuple[str, int]
 _SLOT: Final = key_slot(STREAM.encode())
 _NO_ANSWER: Final = (RedisConnectionError, RedisTimeoutError, asyncio.CancelledError)
 """What ends the wait for an answer; the last if whoever waits has a time limit of its own."""
