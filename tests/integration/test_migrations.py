@@ -60,6 +60,7 @@ LATER = [
     "0037_open_order_bounds",
     "0038_order_outages",
     "0039_archives",
+    "0040_halt_begin",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

@@ -38,7 +38,7 @@ REDIS_CLUSTER: Final = "redis-cluster"
     help="The store whose primary is lost.",
 )
 def failover(orders: int, rate: float, seed: int, reconciliation: str, store: str) -> None:
-    """Kill the primary of a store under orders, have another take its place, and audit.
+    """Kill the primary of PostgreSQL, or of a Redis Cluster, under orders, and audit.
 
     Of PostgreSQL the synchronous standby is promoted; the engine has one address of both
     (target_session_attrs=read-write). Of a Redis Cluster the node with the engine's keys is lost,
