@@ -66,14 +66,26 @@ async def wait_reported(capsys: pytest.CaptureFixture[str], reason: str) -> None
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("by_socket", [False, True])
 async def test_a_server_that_hangs_is_reported_and_heard_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, by_socket: bool
 ) -> None:
-    async with run_redis(tmp_path) as server, subscribe(server.url) as subscriber:
+    async with (
+        run_redis(tmp_path) as server,
+        subscribe(server.socket_url if by_socket else server.url) as subscriber,
+    ):
+        await wait_checked(server.open_admin())
         server.process.send_signal(signal.SIGSTOP)
         await wait_reported(capsys, "no answer on the connection of a subscription")
         server.process.send_signal(signal.SIGCONT)
         await subscriber.publish_until_heard(2)
+
+
+async def wait_checked(admin: Redis) -> None:
+    """Return once the connection of a subscription was asked twice, and is still there."""
+    async with admin, asyncio.timeout(WAIT_S):
+        while (await admin.info("commandstats")).get("cmdstat_ping", {"calls": 0})["calls"] < 2:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_primary_that_hangs_is_left_for_the_one_that_sentinels_name(tmp_path: Path) -> None:

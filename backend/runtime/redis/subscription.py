@@ -49,11 +49,12 @@ async def check_subscription(
 
 async def _is_primary(pool: Any, connection: Any) -> bool:
     """Whether a connection leads to the primary still; yes if nobody tells."""
+    if not isinstance(pool, ClusterPool | SentinelConnectionPool):
+        return True  # its only server, which a socket of this machine may lead to
     server = connection.host, connection.port
     with suppress(RedisError, OSError):
         if isinstance(pool, ClusterPool):
             return await pool.is_primary(server)
-        if isinstance(pool, SentinelConnectionPool):
-            address = await pool.get_master_address()  # type: ignore[no-untyped-call]
-            return bool(address == server)
+        address = await pool.get_master_address()  # type: ignore[no-untyped-call]
+        return bool(address == server)
     return True
