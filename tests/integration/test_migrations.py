@@ -61,6 +61,7 @@ LATER = [
     "0038_order_outages",
     "0039_archives",
     "0040_halt_begin",
+    "0041_archived_wallets",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

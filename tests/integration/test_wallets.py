@@ -20,10 +20,8 @@ from backend.chain.costs import compute_network_fee
 from backend.chain.wallet import write_keypair
 from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import SOL, USDC
-from backend.store.database import open_pool
 from backend.store.wallets.reconciliations import read_differences
 from backend.venues.spl import TOKEN_ACCOUNT_RENT
-from tests.integration.archives import age_orders, archive_orders
 from tests.integration.simulator_client import STATIC_PRICES
 from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
 
@@ -32,8 +30,6 @@ SOL_UNIT = 10**SOL.decimals
 RESERVE = SOL_UNIT // 100
 FEE = compute_network_fee(ComputeBudget())
 FUNDS = "insufficient_funds"
-_COMPARED = "SELECT FROM wallet_balances WHERE read_at > now() - interval '1 d'"
-_AGE_BALANCES = "UPDATE wallet_balances SET read_at = now() - interval '8 d'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,34 +220,6 @@ async def test_a_deposit_is_told_once_and_orders_are_not(
         held = {each.token.symbol: each.held for each in sheet.balances}
         assert held["USDC"] == history.record.amount_out
         assert all(each.reserved == 0 for each in sheet.balances)
-
-
-async def test_orders_that_were_archived_before_a_wallet_was_compared_are_no_difference(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    wallets = write_wallets(data_dir, 1)
-    async with run_engine(
-        database_url, redis_url, data_dir, wallets, workers=0, reconcile_s=3600
-    ) as engine:
-        pool = engine.services.readers
-
-        async def wait_compared() -> None:
-            async with asyncio.timeout(WAIT_S):
-                while not await pool.read(_COMPARED):
-                    await asyncio.sleep(0.05)
-
-        await fund(engine, wallets.addresses[0], "SOL", 50 * SOL_UNIT)
-        await engine.workers.start()
-        await wait_compared()
-        [history] = await engine.wait_all_ended(await engine.place_orders(engine.build_terms("1")))
-        assert history.statuses == HAPPY_PATH
-        async with open_pool(database_url, connections_max=3) as writers:
-            await age_orders(writers, 100)
-            await writers.execute(_AGE_BALANCES)
-            assert await archive_orders(writers, data_dir / "archive") == 1
-        await engine.workers.start()
-        await wait_compared()
-        assert await read_differences(pool) == []
 
 
 @pytest.mark.parametrize(

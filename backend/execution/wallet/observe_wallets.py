@@ -47,10 +47,12 @@ def balance_differs(wallet: str, token: Token, amount: int) -> None:
     )
 
 
-def comparison_begins_anew(wallet: str) -> None:
-    """A balance is taken as it is: what has changed it since it was read was archived."""
+def fees_unknown(wallet: str, lamports: int) -> None:
+    """A small change of SOL is taken as it is: the fees of archived attempts may explain it."""
     _log.warning(
-        "a wallet is compared from now on: its orders were archived meanwhile", wallet=wallet
+        "a change of SOL is within the fees of attempts that were archived",
+        wallet=wallet,
+        amount=("-" if lamports < 0 else "+") + format_amount(abs(lamports), SOL.decimals),
     )
 
 

@@ -2,8 +2,8 @@
 
 A difference counts once several readings in a row show the same: that of an order which has landed,
 and of which nobody has heard yet, passes. It is told once, and what was read is the new baseline.
-Nothing is told where orders were archived that the baseline does not cover: what they did is not
-known any more.
+What archived orders did is known as well, but for the times of attempts that failed: a difference
+of SOL within their fees is not told.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from backend.store.database import DatabasePool
 from backend.store.wallets.reconciliations import (
     Baseline,
     OrderChange,
-    has_archived,
     read_baseline,
     read_changes,
+    read_unknown_fees,
     store_baseline,
 )
 
@@ -83,14 +83,24 @@ class Reconciler:
             earlier.append(differences)
             is_same = earlier[-READINGS:] == [differences] * READINGS
             if differences == {} or (differences is not None and is_same):
-                if differences and await has_archived(self._pool, ledger.address, baseline):
-                    observe_wallets.comparison_begins_anew(ledger.address)
-                    ledger.budgets.void()
-                    differences = {}
+                differences = await self._leave_fees(ledger, baseline, differences)
                 if not self._is_in_doubt(ledger, reading, differences):
                     await self._store(ledger, reading, differences, earlier_slot=baseline.slot)
                 return
             await asyncio.sleep(PAUSE_S)
+
+    async def _leave_fees(
+        self, ledger: WalletLedger, baseline: Baseline, differences: Mapping[str, int]
+    ) -> Mapping[str, int]:
+        """Leave out a difference of SOL that fees of archived attempts may explain."""
+        amount = differences.get(SOL.symbol, 0)
+        if not amount:
+            return differences
+        if abs(amount) > await read_unknown_fees(self._pool, ledger.address, baseline):
+            return differences
+        observe_wallets.fees_unknown(ledger.address, amount)
+        ledger.budgets.void()
+        return {name: each for name, each in differences.items() if name != SOL.symbol}
 
     def _is_in_doubt(
         self, ledger: WalletLedger, reading: Reading, differences: Mapping[str, int]

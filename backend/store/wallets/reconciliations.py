@@ -1,5 +1,7 @@
 """What orders explain of the balances of wallets, and the differences that they do not."""
 
+# ruff: noqa: S608 - every part of the SQL is a constant of this file; all values are arguments
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -23,17 +25,25 @@ SELECT token, balance::text, slot, horizon, read_at <= now() - $2::float8 * inte
     OR read_at > now() AS is_due
 FROM wallet_balances WHERE wallet = $1
 """
+_EVENT_COST: Final = """
+({0}->>'networkFeeLamports')::bigint + coalesce(({0}->>'tipLamports')::bigint, 0)
+    + coalesce(({0}->>'rentLamports')::bigint, 0)
+"""
+# Of files with events that the baseline does not cover: usually there is none.
+_IS_NEWLY_ARCHIVED: Final = """
+wallet = $1 AND file_number = ANY(ARRAY(SELECT number FROM archive_files WHERE last_txid >= $2))
+"""
+_IS_ARCHIVED_FILL: Final = "(status = 'confirmed' AND type <> 'twap')"
 # Of an attempt that moved nothing, only the fee is known, and not its slot. What an order has cost
-# beyond the costs that its events tell, a late amount has told.
-_READ_CHANGES: Final = """
+# beyond the costs that its events tell, a late amount has told. Each order is in one of the two
+# tables; of attempts of an archived one only that which moved something is known, with its slot.
+_READ_CHANGES: Final = f""" -- read changes of a wallet
 SELECT o.token_in, o.token_out, o.amount_in::text, o.amount_out::text, e.data->'residuals' AS left,
        CASE WHEN e.status = 'confirmed' AND e.data->>'networkFeeLamports' IS NULL
            THEN o.network_fee_lamports + o.tip_lamports + o.rent_lamports - coalesce((
                SELECT sum((t.data->>'networkFeeLamports')::bigint) FROM order_events t
                WHERE t.order_id = o.id), 0)
-           ELSE (e.data->>'networkFeeLamports')::bigint
-               + coalesce((e.data->>'tipLamports')::bigint, 0)
-               + coalesce((e.data->>'rentLamports')::bigint, 0)
+           ELSE {_EVENT_COST.format("e.data")}
        END::bigint AS cost,
        e.status = 'confirmed' AS is_filled, (e.data->>'slot')::bigint AS slot
 FROM order_events e JOIN orders o ON o.id = e.order_id
@@ -42,14 +52,27 @@ WHERE e.txid >= $2 AND o.wallet = $1 AND CASE
         THEN (e.data->>'slot')::bigint >= $3 AND (e.data->>'slot')::bigint <= $4
     ELSE e.status IN ('failed', 'routing', 'waiting', 'expired') AND e.data ? 'networkFeeLamports'
 END
+UNION ALL
+SELECT token_in, token_out, amount_in::text, amount_out::text, data->'residuals',
+       CASE WHEN data->>'networkFeeLamports' IS NULL
+           THEN network_fee_lamports + tip_lamports + rent_lamports
+           ELSE {_EVENT_COST.format("data")}
+       END::bigint,
+       true, (data->>'slot')::bigint
+FROM archived_orders WHERE {_IS_NEWLY_ARCHIVED} AND {_IS_ARCHIVED_FILL}
+    AND (data->>'slot')::bigint >= $3 AND (data->>'slot')::bigint <= $4
 """
-# No file has what a baseline does not cover, unless nobody has read the wallet for days.
-_HAS_ARCHIVED: Final = """ -- has archived what a baseline does not cover
-SELECT EXISTS (
-    SELECT FROM archive_files f
-    WHERE f.last_txid >= $2
-        AND EXISTS (SELECT FROM archived_orders a WHERE a.file_number = f.number AND a.wallet = $1)
-) AS has
+# No file has what a baseline does not cover, unless nobody has read the wallet for days. An hour is
+# more than a transaction is open, and more than clocks are apart.
+_READ_UNKNOWN_FEES: Final = f""" -- read fees that a baseline may not cover
+SELECT coalesce(sum(network_fee_lamports - coalesce(
+    CASE WHEN {_IS_ARCHIVED_FILL} THEN (data->>'networkFeeLamports')::bigint END, 0
+)), 0)::bigint AS lamports
+FROM archived_orders WHERE {_IS_NEWLY_ARCHIVED}
+    AND NOT ({_IS_ARCHIVED_FILL} AND signatures IS NULL)
+    AND ended_at >= (
+        SELECT min(read_at) - interval '1 h' FROM wallet_balances WHERE wallet = $1
+    )
 """
 _STORE: Final = """
 WITH input AS (
@@ -125,7 +148,7 @@ async def read_changes(
 ) -> list[OrderChange]:
     """What orders did from the slot of a baseline to another one. Raises ``Transient``.
 
-    Among them are those of which the journal has only what the chain showed.
+    Among them are those of which the journal has only what the chain showed, and archived ones.
     """
     rows = await pool.read(_READ_CHANGES, wallet, baseline.horizon, baseline.slot, slot)
     found = await read_wallet_changes(pool, wallet, baseline.slot, slot)
@@ -139,13 +162,14 @@ async def read_changes(
     ]
 
 
-async def has_archived(pool: DatabasePool, wallet: str, baseline: Baseline) -> bool:
-    """Whether orders were archived that a baseline does not cover. Raises ``Transient``.
+async def read_unknown_fees(pool: DatabasePool, wallet: str, baseline: Baseline) -> int:
+    """Fees in lamports that a baseline covers or not: nobody knows. Raises ``Transient``.
 
-    What they did is among the changes no more.
+    They are of archived orders: of their attempts that failed, the times are not known any more.
     """
-    [row] = await pool.read(_HAS_ARCHIVED, wallet, baseline.horizon)
-    return bool(row["has"])
+    [row] = await pool.read(_READ_UNKNOWN_FEES, wallet, baseline.horizon)
+    lamports: int = row["lamports"]
+    return lamports
 
 
 def _build_change(mint: str, change: int, slot: int) -> OrderChange:
