@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, TypedDict, Unpack
+from typing import Final, NamedTuple, TypedDict, Unpack
 from uuid import UUID
 
 from backend.domain.amounts import TransactionCosts
@@ -45,6 +45,15 @@ CLAIMED_SEQ: Final = 2
 FIRST_EPOCH: Final = 1
 
 
+class StatusTime(NamedTuple):
+    """The time that an order was in a status before the next one, by the loop's clock."""
+
+    status: Status
+    next_status: Status
+    since: float
+    until: float
+
+
 class StepRecorder:
     """The order of one execution as its last step left it, and what stores the next one."""
 
@@ -57,8 +66,13 @@ class StepRecorder:
         now = asyncio.get_running_loop().time()
         self._status_since: float | None = now
         """By the loop's clock, also where another process led it there; ``None``: unknown."""
+        self._unstored_times: list[StatusTime] = []
+        """Of statuses that were left by steps which are not stored yet."""
         if order.seq == CLAIMED_SEQ and order.epoch == FIRST_EPOCH:  # its row was claimed
-            _leave_status(order.id, Status.PENDING, order.status, order.status_s)
+            self._unstored_times.append(
+                StatusTime(Status.PENDING, order.status, now - order.status_s, now)
+            )
+            self._observe_times()
         else:
             self._status_since = now - order.status_s
 
@@ -71,6 +85,7 @@ class StepRecorder:
         """Take the deferred step back."""
         assert self._deferred is not None
         self.order, self._deferred = self._deferred[0], None
+        self._status_since = self._unstored_times.pop().since
 
     def claim(self, terms_text: str) -> None:
         """Claim an order that nobody has claimed, in the commit of the steps that follow."""
@@ -105,6 +120,7 @@ class StepRecorder:
         for child in fields.get("children", ()):
             order_traces.child_placed(child.id, child.parent_id)
         self._apply_step(step, fields)
+        self._observe_times()
 
     def _next_step(self, cause: Cause) -> Step:
         order = self.order
@@ -114,7 +130,9 @@ class StepRecorder:
         order, spend = self.order, fields.get("spend")
         now = asyncio.get_running_loop().time()
         if self._status_since is not None:
-            _leave_status(order.id, order.status, step.status, now - self._status_since)
+            self._unstored_times.append(
+                StatusTime(order.status, step.status, self._status_since, now)
+            )
         self._status_since = now
         self.order = replace(
             order,
@@ -126,6 +144,15 @@ class StepRecorder:
             wallet=order.wallet if spend is None else spend.wallet,
         )
 
+    def _observe_times(self) -> None:
+        """Observe the times in statuses, now that the steps are stored that left them."""
+        now = asyncio.get_running_loop().time()
+        for status, next_status, since, until in self._unstored_times:
+            seconds, ago_s = until - since, now - until
+            exemplar = order_traces.status_left(self.order.id, status, next_status, seconds, ago_s)
+            observe.order_status_changed(status, seconds, exemplar)
+        self._unstored_times.clear()
+
 
 def _find_creation(order_id: UUID) -> float | None:
     """When an order was made, by the loop's clock; ``None`` if its id does not tell."""
@@ -135,8 +162,3 @@ def _find_creation(order_id: UUID) -> float | None:
     now_s = time.time()  # noqa: TID251 - for metrics and traces alone
     age_s = max(now_s - created_ms / 1_000, 0.0)  # the clocks of two machines differ
     return asyncio.get_running_loop().time() - age_s
-
-
-def _leave_status(order_id: UUID, status: Status, next_status: Status, seconds: float) -> None:
-    exemplar = order_traces.status_left(order_id, status, next_status, seconds)
-    observe.order_status_changed(status, seconds, exemplar)

@@ -38,9 +38,13 @@ async def test_an_order_on_the_queue_is_pending_until_a_worker_claims_it(
         seconds, count = (read_total(Status.PENDING, each) for each in ("sum", "count"))
 
         await engine.services.jobs.send_order(alone)  # claimed by the commit that submits it
-        await engine.services.jobs.send("local", others)  # claimed by their rows
+        await engine.services.jobs.send("local", others[1:])  # claimed by its row
         await engine.workers.start()
-        await engine.wait_all_ended([alone.id, *others])
+        await engine.wait_all_ended([alone.id, *others[1:]])
+        # The commit that claims it by other terms than its own is refused; then by its row.
+        mistold = NewOrder(others[0], "local", engine.build_terms("2"), b"")
+        await engine.services.jobs.send_order(mistold)
+        await engine.wait_ended(mistold.id)
         assert read_total(Status.PENDING, "count") == count + 3
         assert 3 <= (read_total(Status.PENDING, "sum") - seconds) / 3_600 < 4
 

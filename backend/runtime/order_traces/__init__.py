@@ -37,7 +37,9 @@ def _ignore_child(order_id: UUID, parent_id: UUID) -> None:
     """Do nothing: no order is traced."""
 
 
-def _ignore_status(order_id: UUID, status: str, next_status: str, seconds: float) -> None:
+def _ignore_status(
+    order_id: UUID, status: str, next_status: str, seconds: float, ago_s: float
+) -> None:
     """Do nothing: no order is traced."""
 
 
@@ -53,8 +55,8 @@ order_accepted: Callable[[UUID, Mapping[str, str]], None] = _ignore_acceptance
 """An order was stored, for a request with these headers: its trace begins."""
 child_placed: Callable[[UUID, UUID], None] = _ignore_child
 """An order was stored that another one, its parent, has placed: its trace begins."""
-status_left: Callable[[UUID, str, str, float], Exemplar | None] = _ignore_status
-"""An order left a status for another one, after so many seconds in it, whichever process had it.
+status_left: Callable[[UUID, str, str, float, float], Exemplar | None] = _ignore_status
+"""An order left a status for another one, after seconds in it, whichever process had it, ``ago_s``.
 
 Returns the exemplar for the time in the status, if the order is traced.
 """

@@ -128,20 +128,20 @@ class OrderSpans:
         return format_traceparent(order_id) if is_traced(order_id, self._share) else None
 
     def record_status(
-        self, order_id: UUID, status: str, next_status: str, seconds: float
+        self, order_id: UUID, status: str, next_status: str, seconds: float, ago_s: float
     ) -> Exemplar | None:
         """A span for the time that an order was in a status."""
         if not is_traced(order_id, self._share):
             return None
-        now_ns = time_ns()
-        start_ns = now_ns - round(seconds * 1e9)
+        end_ns = time_ns() - round(ago_s * 1e9)
+        start_ns = end_ns - round(seconds * 1e9)
         attributes = {"order.id": str(order_id), "order.next_status": next_status}
         span = self._tracer.start_span(
             status, _build_parent(order_id), SpanKind.INTERNAL, attributes, start_time=start_ns
         )
         if next_status == _FAILED:
             span.set_status(Status(StatusCode.ERROR))
-        span.end(now_ns)
+        span.end(end_ns)
         return {EXEMPLAR_LABEL: order_id.hex}
 
 
