@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ from tests.tui.wire import (
 from tui.model.messages import Events, Page, Waiting
 from tui.model.model import Model
 from tui.model.orders import Order
-from tui.model.wire import WireEvent, WireWaiting
+from tui.model.waiting import Outage
+from tui.model.wire import WireEvent, WireOutage, WireWaiting
 from tui.output.order_detail import render_order_detail
 from tui.output.timeline import TextContext
 from tui.text.format import join_text
@@ -151,6 +153,28 @@ def test_an_outage_that_an_order_waits_out_is_told_until_it_goes_on() -> None:
     assert order.outage is not None
     model.apply(Events(order_events(1, CONFIRMED[:4])[3:]), START_MS)
     assert "OUTAGE" not in "".join(render_lines(model, order))
+
+
+def test_an_outage_of_before_the_last_event_is_not_told() -> None:
+    model = make_model(*order_events(1, CONFIRMED[:4]))
+    outage: WireOutage = {"code": "signer_unavailable", "since": "2026-01-01T12:03:04Z"}
+    record: WireWaiting = {"orderId": order_id(1), "seq": 3, "outage": outage}
+    model.apply(Waiting([record]), START_MS)
+    assert model.orders[order_id(1)].outage is None
+    model.apply(Waiting([{**record, "seq": 4}]), START_MS)
+    assert model.orders[order_id(1)].outage is not None
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        *(None, {}, "x", [], {"code": 7, "since": "2026-01-01T12:03:04Z"}, {"code": "x"}),
+        *({"code": "x", "since": since} for since in ("", None, 7, "0001-01-01T00:00:00Z")),
+        {"code": "", "since": "2026-01-01T12:03:04Z"},
+    ],
+)
+def test_an_outage_of_another_shape_is_none(outage: Any) -> None:
+    assert Outage.read({"outage": outage}) is None
 
 
 def test_the_identifiers_of_an_order_are_shown() -> None:

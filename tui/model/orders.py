@@ -186,7 +186,12 @@ class Order(Swap):
                 self.min_amount_out = event.get("minAmountOut", self.min_amount_out)
 
     def set_waiting(self, record: Mapping[str, Any]) -> bool:
-        """Take over what a record says of an order that waits; whether it is news."""
+        """Take over what a record says of an order that waits; whether it is news.
+
+        It is none if the record is older than the last event.
+        """
+        if record.get("seq", self.seq) < self.seq:
+            return False
         known = self.distance, self.outage, self.slices
         self.outage = None if self.is_end else Outage.read(record)
         if self.status == WAITING:
@@ -234,12 +239,7 @@ class Order(Swap):
         self.network_fee_lamports = stored.get("networkFeeLamports") or 0
         self.tip_lamports = stored.get("tipLamports") or 0
         self.rent_lamports = stored.get("rentLamports") or 0
-        # What ended a cancelled order is its cancellation, and not the error of an attempt.
-        error = stored.get("cancelReason") or stored["lastError"] or ""
-        code, _, reason = error.partition(": ")
-        self.failure = (
-            AttemptFailure(intern(code), reason) if code and self.status != _CONFIRMED else None
-        )
+        self.failure = None if self.status == _CONFIRMED else AttemptFailure.read(stored)
 
     def replace_history(self, events: Sequence[WireEvent]) -> None:
         """Rebuild the order from its whole history, unless that ends before the known state."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
+from sys import intern
 from typing import Final, NamedTuple
 
+from tui.model.wire import WireOrder
 from tui.text.symbols import STATUSES
 
 _STEP: Final = Struct("<BBq")
@@ -22,6 +24,13 @@ class AttemptFailure(NamedTuple):
     code: str
     reason: str
     wait_ms: int = 0
+
+    @classmethod
+    def read(cls, stored: WireOrder) -> AttemptFailure | None:
+        """What a stored order failed by: if it was cancelled that, and not the last attempt."""
+        error = stored.get("cancelReason") or stored["lastError"] or ""
+        code, _, reason = error.partition(": ")
+        return cls(intern(code), reason) if code else None
 
 
 class Step(NamedTuple):

@@ -47,9 +47,15 @@ class Outage(NamedTuple):
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Outage | None:
-        """The outage in a record of an order; ``None`` if it waits for the end of none."""
-        outage = record.get("outage")
-        return None if outage is None else cls(outage["code"], parse_timestamp_ms(outage["since"]))
+        """The outage in a record of an order; ``None`` if it waits for the end of none.
+
+        One of another shape is none either.
+        """
+        try:
+            code, since_ms = record["outage"]["code"], parse_timestamp_ms(record["outage"]["since"])
+        except (LookupError, TypeError, ValueError):
+            return None
+        return cls(code, since_ms) if isinstance(code, str) and code and since_ms >= 0 else None
 
 
 class Slices(NamedTuple):

@@ -243,6 +243,7 @@ class WireWaiting(TypedDict, total=False):
     """What a stored order says of the market while it waits, of an outage, and of its slices."""
 
     orderId: Required[str]
+    seq: int
     outage: WireOutage
     executablePrice: str | None
     distanceBps: int | None

@@ -5,9 +5,10 @@ A distance is no step of an order, so no event tells it; nor is an outage that o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final, cast
 
-from tui.connection.client import ApiClient
+from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.model.messages import Waiting
 from tui.model.orders import WAITING
 from tui.model.wire import WireOrder, WireWaiting
@@ -35,7 +36,8 @@ async def _fetch_records(session: Session, client: ApiClient) -> list[WireWaitin
         orders = await client.fetch_waiting()
     is_left = shown is not None and shown.id not in {each["orderId"] for each in orders}
     if shown is not None and is_left and not shown.is_end:
-        orders.append(await client.fetch_order(shown.id))
+        with suppress(RequestRefused, ServerUnreachable):  # the others are told all the same
+            orders.append(await client.fetch_order(shown.id))
     return [_pick_fields(order) for order in orders]
 
 
@@ -47,6 +49,4 @@ def _pick_fields(order: WireOrder) -> WireWaiting:
 def _is_news(session: Session, record: WireWaiting) -> bool:
     """Whether the record says of a known order what is not known of it."""
     order = session.model.orders.get(record["orderId"])
-    if order is None or len(record) == 1:
-        return False
-    return order.copy().set_waiting(record)
+    return order is not None and order.copy().set_waiting(record)

@@ -5,6 +5,7 @@
  * either. Nothing is asked while the page is hidden, or while nothing waits.
  */
 
+import { ProblemError, UnreachableError } from "./api.js";
 import { poll } from "./polling.js";
 
 const INTERVAL_MS = 2_000;
@@ -35,12 +36,22 @@ export class DistanceFeed extends EventTarget {
     return order === undefined || order.hasEnded ? null : order;
   }
 
+  /** The order as a list; it is empty if the server refuses it, so that the others are told. */
+  async #fetchOrder(id) {
+    try {
+      return [await this.#client.getOrder(id)];
+    } catch (error) {
+      if (!(error instanceof ProblemError || error instanceof UnreachableError)) throw error;
+      return [];
+    }
+  }
+
   async #refresh(areAnyWaiting) {
     const waiting = { status: "waiting", limit: ORDERS_MAX };
     const { orders } = areAnyWaiting ? await this.#client.listOrders(waiting) : { orders: [] };
     const open = this.#findOpen();
     const isLeft = open !== null && !orders.some(({ orderId }) => orderId === open.id);
-    if (isLeft) orders.push(await this.#client.getOrder(open.id));
+    if (isLeft) orders.push(...(await this.#fetchOrder(open.id)));
     this.#store.setWaiting(orders);
     this.dispatchEvent(new Event("news"));
   }

@@ -4,7 +4,7 @@ import { canWait, CONDITION_FIELDS, readCondition } from "./conditions.js";
 import { differenceBps, divide, formatLong } from "./decimal.js";
 import { hasRoute, Route } from "./route.js";
 import { tokenLabel } from "./tokens.js";
-import { readDistance, readGuards, readSlices } from "./waiting.js";
+import { readDistance, readGuards, readOutage, readSlices } from "./waiting.js";
 
 export const STATUSES = [
   "pending", "waiting", "routing", "building", "submitted", "confirmed", "failed", "cancelled",
@@ -211,11 +211,16 @@ export class Order {
     else this.setMet(event);
   }
 
-  /** Take over what a record says of an order that waits, which is no step; whether it is news. */
+  /**
+   * Take over what a record says of an order that waits, which is no step; whether it is news.
+   *
+   * It is none if the record is older than the last event.
+   */
   setWaiting(record) {
+    if (record.seq < this.seq) return false;
     const describe = () => JSON.stringify([this.distance, this.outage, this.slices]);
     const known = describe();
-    this.outage = this.hasEnded ? null : (record.outage ?? null);
+    this.outage = this.hasEnded ? null : readOutage(record);
     if (this.status === "waiting") {
       this.distance = readDistance(record);
       this.slices &&= readSlices(record, this.slices);
@@ -256,7 +261,7 @@ export class Order {
     if (stored.route && hasRoute(stored.route)) this.#setRoute(stored.route);
     this.#setOutcome(stored);
     this.distance = stored.status === "waiting" ? readDistance(stored) : null;
-    this.outage = stored.outage ?? null;
+    this.outage = readOutage(stored);
     for (const cost of COSTS) this[cost] = stored[cost] ?? 0;
     // What ended a cancelled order is its cancellation, and not the error of an attempt.
     const error = stored.cancelReason ? `${stored.cancelReason}: ${CANCELLED}` : stored.lastError;

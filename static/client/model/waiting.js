@@ -22,6 +22,12 @@ export function readDistance(record) {
   return { executablePrice, distanceBps, bestPrice, highestPrice };
 }
 
+/** What an order waits for before anything is signed; `null` for nothing, or what has no code and time. */
+export function readOutage({ outage }) {
+  const isTold = typeof outage?.code === "string" && outage.code !== "" && Date.parse(outage.since) >= 0;
+  return isTold ? outage : null;
+}
+
 /** The slices of a TWAP order; what an event or a record does not say stays as it was `before`. */
 export function readSlices(terms, before = null) {
   if (before === null && (terms.slices ?? null) === null) return null;
