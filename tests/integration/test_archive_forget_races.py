@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ async def expect_error(call: Awaitable[object], words: str) -> None:
         await call
 
 
+@asynccontextmanager
+async def slow_commits(pool: DatabasePool) -> AsyncIterator[None]:
+    """Have removals wait for the gate as they commit, for the length of a block."""
+    await pool.execute(_SLOW_COMMIT)
+    try:
+        yield
+    finally:  # other tests use the database after this one
+        await pool.execute("DROP FUNCTION wait_for_gate CASCADE")
+
+
 async def cut_archiver_lock(pool: DatabasePool) -> None:
     """End the connection that holds the lock of the archiver."""
     await pool.fetch(f"SELECT pg_terminate_backend(pid) {_ARCHIVER_LOCKS}")
@@ -79,10 +90,9 @@ async def test_a_file_whose_removal_commits_after_its_archiver_was_killed_is_kep
     database_url: str, pool: DatabasePool, tmp_path: Path
 ) -> None:
     folder = tmp_path / "archive"
-    await pool.execute(_SLOW_COMMIT)
     arguments = ("archive", "--older-than", "90d", "--to", str(folder))
     gate = f"SELECT pg_advisory_xact_lock({_GATE})"
-    async with asyncio.TaskGroup() as group, block_rows(pool, gate):
+    async with asyncio.TaskGroup() as group, slow_commits(pool), block_rows(pool, gate):
         process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
             build_command(*arguments), cwd=ROOT, env=build_environment(DATABASE_URL=database_url)
         )
