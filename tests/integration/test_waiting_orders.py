@@ -255,7 +255,7 @@ async def test_news_tell_what_began_to_wait(database_url: str) -> None:
         await store.wait_readable()
         position, news = await store.waiting.read_news(FeedPosition(0))
         assert news == {record.id: 2}
-        assert await store.waiting.read_news(position) == (position, {})
+        assert (await store.waiting.read_news(position))[1] == {}  # others may move the position
 
 
 async def test_what_has_one_attempt_does_not_wait(database_url: str) -> None:
