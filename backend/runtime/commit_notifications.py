@@ -60,7 +60,6 @@ _STATUSES: Final = {each.value: each for each in Status}
 _DEXES: Final[dict[str | None, Dex | None]] = {None: None, **{each.value: each for each in Dex}}
 _STATUSES_AROUND_WAIT: Final = {Status.WAITING, Status.CANCELLED, Status.EXPIRED}
 
-
 CommitObserver = Callable[[Commit], None]
 """Called after a commit."""
 
@@ -111,6 +110,9 @@ class CommitNotifier:
         if not commits or any(map(concerns_waiting, commits)):
             return "", b""
         del self._waiting[:COMMITS_MAX]
+        if not self._waiting and self._delay is not None:
+            self._delay.cancel()  # nothing is left to publish then
+            self._delay = None
         return self._name, encode_commits(commits)
 
     def _end_delay(self) -> None:
