@@ -9,6 +9,8 @@ import re
 from ipaddress import IPv6Address
 from typing import Final
 
+from backend.config.redis.parameters import parse_whole_number
+
 Host = tuple[str, int]
 """A server by name or address, without brackets, and port."""
 Hosts = tuple[Host, ...]
@@ -66,10 +68,10 @@ def _is_name(text: str) -> bool:
 
 
 def _read_port(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+    number = parse_whole_number(text)
     if number == 0:
         raise ValueError("has port 0: a server has one from 1 to 65535")
-    if not 0 < number < 2**16:
+    if number is None or number >= 2**16:
         raise ValueError(
             "has a port that is no number from 1 to 65535; a '/', ':' or '@' in a password is"
             " written as %2F, %3A or %40"
