@@ -44,6 +44,7 @@ DEEP_READS = 5
 """After so many full reads in a row the stream is deep, and reads are larger; before, they are
 small, so that the workers share what comes in at once."""
 BLOCK_MS = 1_000
+START_TURNS = 5  # of the loop: in the last of them a job that is alone has sent its first statement
 RECLAIM_S = 5.0
 RECLAIM_IDLE_MS = 10_000
 CONSUMER_IDLE_MAX_S = 60.0
@@ -116,10 +117,8 @@ class StreamBroker(RedisStreamBroker):
             tasks.create_task(self._acks.run())
 
     def stop_on(self, stop: asyncio.Event) -> None:
-        """Make ``listen`` end when ``stop`` is set.
-
-        Cancelling it is not enough: a client whose own timeout expires at the same time turns
-        the cancellation into that timeout.
+        """Make ``listen`` end when ``stop`` is set: a client whose own timeout expires at the
+        same time turns a cancellation into that timeout.
         """
         self._stop = stop
 
@@ -237,6 +236,8 @@ class StreamBroker(RedisStreamBroker):
             while self._kept and not self._stop.is_set():
                 data, owner = self._kept.popleft()
                 yield JobMessage(data=data, ack=messages.acknowledge_nothing, owner=owner)
+            for _ in range(START_TURNS):  # the jobs start before the next read is sent
+                await asyncio.sleep(0)
 
     async def _receive(self) -> list[StreamEntry]:
         """The next entries. Whatever Redis answers, it is reported and reading goes on."""

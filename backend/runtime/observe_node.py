@@ -54,6 +54,10 @@ _nodes_disagree = Counter(
 )
 _bundles = Counter("bundles", "Transactions sent to the bundle endpoint", ["outcome"])
 
+_get_quote_counter = cache(_pool_quotes.labels)
+_get_notification_counter = cache(_notifications.labels)
+_get_outcome_counter = cache(_signature_news.labels)
+
 
 def program_missing(reason: str) -> None:
     """An exchange program is not at its address on the node's cluster."""
@@ -126,17 +130,12 @@ def subscription_refused(kind: str) -> None:
 
 def notification_received(kind: str) -> None:
     """A notification for a subscription arrived."""
-    _notifications.labels(kind).inc()
+    _get_notification_counter(kind).inc()
 
 
 def notification_ignored(reason: str) -> None:
     """A notification was ignored: malformed, or of no subscription that is known."""
     _notifications_ignored.labels(reason).inc()
-
-
-@cache
-def _get_quote_counter(source: str) -> Counter:
-    return _pool_quotes.labels(source)
 
 
 def pool_quoted(source: str) -> None:
@@ -146,7 +145,7 @@ def pool_quoted(source: str) -> None:
 
 def signature_resolved(source: str) -> None:
     """The outcome of a transaction became known by a ``notification`` or by ``polling``."""
-    _signature_news.labels(source).inc()
+    _get_outcome_counter(source).inc()
 
 
 def joint_read_failed() -> None:

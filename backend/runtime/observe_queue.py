@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge
 
 from backend.runtime.redis.errors import explain_redis_error
@@ -27,6 +29,8 @@ _events_notified = Counter(
     "events_notified", "Events that notifications brought, before the journal was read"
 )
 _redis_failures = Counter("redis_gone", "Commands that failed because Redis was unavailable")
+
+_get_sent_counter = cache(_jobs_sent.labels)
 
 
 def redis_unavailable(operation: str, error: BaseException) -> None:
@@ -64,7 +68,7 @@ def jobs_kept(count: int) -> None:
 
 def jobs_sent(count: int, sender: str) -> None:
     """Jobs were added to the queue by the intake or a retry."""
-    _jobs_sent.labels(sender).inc(count)
+    _get_sent_counter(sender).inc(count)
 
 
 def jobs_not_sent(count: int, error: BaseException) -> None:

@@ -8,7 +8,7 @@ server that was read-only for a while, without a restart.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -33,6 +33,8 @@ FIRST_ID: Final = UUID(int=0)
 """The id before those of all orders."""
 _QUERIES_MAX: Final = 50_000
 """How many statements a connection runs before a new one replaces it."""
+_RETURNS_KEPT: Final = 64
+"""Of so many connections that are returned one goes to asyncpg, which counts its statements."""
 
 if TYPE_CHECKING:  # generic for the type checker only
     DatabaseConnection = PoolConnectionProxy[asyncpg.Record]
@@ -47,7 +49,7 @@ else:
 class DatabasePool(_Pool):
     """Connections to a server that can write."""
 
-    __slots__ = ("_connector", "_timeout_s")
+    __slots__ = ("_connector", "_expiries", "_kept", "_returns", "_timeout_s", "_waiting")
 
     def __init__(
         self, connector: Connector, *, connections_max: int, timeout_s: float = COMMAND_TIMEOUT_S
@@ -66,6 +68,12 @@ class DatabasePool(_Pool):
         )
         self._connector = connector
         self._timeout_s = timeout_s
+        self._kept: list[DatabaseConnection] = []
+        """Connections that nobody uses and that are not given back to asyncpg."""
+        self._waiting = 0
+        """How many wait for a connection of asyncpg's."""
+        self._returns = 0
+        self._expiries = 0
 
     @property
     def address(self) -> DatabaseAddress:
@@ -73,8 +81,55 @@ class DatabasePool(_Pool):
         return self._connector.address
 
     def acquire(self, *, timeout: float | None = None) -> _AcquireContext:
-        """A connection for the length of a block, dropped if an error of the block says so."""
+        """A connection for the length of a block, dropped if an error of the block says so.
+
+        One that was used without an error is kept for the next user, at once and in this process:
+        asyncpg would make a task, a proxy and timers of each use, before the block ends.
+        """
         return _AcquiredConnection(self, timeout)
+
+    async def take(self, timeout: float | None) -> tuple[DatabaseConnection, int]:
+        """A connection that is kept, or else one of asyncpg's; and how often all have expired."""
+        while self._kept:
+            kept = self._kept.pop()
+            if _is_usable(kept):
+                return kept, self._expiries
+            await self.release(kept)
+        expiries = self._expiries
+        self._waiting += 1
+        try:
+            return await self._acquire(timeout), expiries  # type: ignore[attr-defined]
+        finally:
+            self._waiting -= 1
+
+    def keep(self, connection: DatabaseConnection, expiries: int) -> bool:
+        """Keep a connection for the next user, or return ``False`` if asyncpg has to have it.
+
+        That is where somebody waits for it, where it may not be used again, and now and then, so
+        that asyncpg replaces those that are old.
+        """
+        self._returns += 1
+        if self._waiting or not self._returns % _RETURNS_KEPT or expiries != self._expiries:
+            return False
+        if self.is_closing() or not _is_usable(connection):
+            return False
+        self._kept.append(connection)
+        return True
+
+    async def expire_connections(self) -> None:
+        """Have all connections replaced before they are used again."""
+        self._expiries += 1
+        await super().expire_connections()
+        for kept in self._kept:
+            with suppress(asyncpg.InterfaceError):
+                kept.terminate()
+        self._kept.clear()
+
+    async def close(self) -> None:
+        """Close all connections, once nobody uses them."""
+        while self._kept:
+            await self.release(self._kept.pop())
+        await super().close()
 
     async def read(
         self, query: str, *args: object, timeout: float | None = None
@@ -121,12 +176,32 @@ async def fetch_repeating(
 class _AcquiredConnection(_AcquireContext):
     """Like asyncpg's, but an error of the block decides whether the connection is kept."""
 
+    __slots__ = ("_expiries",)
+    pool: DatabasePool  # type: ignore[mutable-override]
+
+    async def __aenter__(self) -> DatabaseConnection:
+        self.connection, self._expiries = await self.pool.take(self.timeout)
+        return self.connection
+
     async def __aexit__(self, *exc: Any) -> None:
         error, connection = exc[1], self.connection
-        if isinstance(error, DATABASE_ERRORS) and connection is not None:
-            assert isinstance(self.pool, DatabasePool)
+        assert connection is not None
+        if error is None and self.pool.keep(connection, self._expiries):
+            self.connection = None
+            return
+        if isinstance(error, DATABASE_ERRORS):
             await self.pool.drop(connection, error)
         await super().__aexit__(*exc)
+
+    def __await__(self) -> Generator[Any, Any, DatabaseConnection]:
+        return self.__aenter__().__await__()
+
+
+def _is_usable(connection: DatabaseConnection) -> bool:
+    try:
+        return not connection.is_closed() and not connection.is_in_transaction()
+    except asyncpg.InterfaceError:  # asyncpg has taken it back, as it was closed
+        return False
 
 
 async def _skip_reset(connection: object) -> None:

@@ -16,6 +16,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def build_arrays(rows: Sequence[Sequence[object]]) -> list[list[object] | None]:
+    """The columns of rows, as the arrays that ``unnest`` makes rows of again.
+
+    ``None`` is one in which no row has a value, which ``unnest`` fills up: asyncpg looks at every
+    element of an array, to tell a value from an array in it, and most columns of most rows are
+    empty. The first column has to have values.
+    """
+    columns = map(list, zip(*rows, strict=True))
+    return [None if column.count(None) == len(rows) else column for column in columns]
+
+
 def group_commits(
     write: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]], name: str
 ) -> Coalescer[Item, Result]:

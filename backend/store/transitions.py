@@ -16,6 +16,7 @@ from backend.domain.lifecycle import Cause, Status, Step, advance
 from backend.domain.limits.measures import RouteMeasure
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
+from backend.store.group_commit import build_arrays
 from backend.store.wallets.spending import Spend
 
 _COST_COLUMNS: Final = ("network_fee", "priority_fee", "tip", "rent")
@@ -176,7 +177,7 @@ class Transition:
         return steps if self.via is None else [*steps, self.via]
 
 
-def to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
+def to_columns(transitions: Sequence[Transition]) -> list[list[object] | None]:
     """The columns of the statement that records transitions."""
     rows = [
         (
@@ -206,7 +207,7 @@ def to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
         )
         for t in transitions
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
+    return build_arrays(rows)
 
 
 def _flatten_via(via: IntermediateStep | None) -> tuple[str | None, int | None, str | None]:

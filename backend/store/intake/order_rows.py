@@ -10,6 +10,7 @@ from backend.domain.fees.order_fees import encode_fees
 from backend.domain.orders import NewOrder, OrderTerms
 from backend.domain.route_constraints import encode_constraints
 from backend.store.committed_events import encode_first_data
+from backend.store.group_commit import build_arrays
 from backend.store.groups.bracket_rows import encode_bracket
 from backend.store.idempotency.earlier_requests import IS_KEY_FREE, IS_NAME_FREE
 from backend.store.waiting.condition_rows import encode_condition
@@ -107,7 +108,7 @@ def to_rare_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
     return [o.oco_group for o in orders], [*brackets], [*texts], [*fees]
 
 
-def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
+def to_columns(orders: Sequence[NewOrder]) -> list[list[object] | None]:
     """The columns of the statement that stores orders."""
     rows = [
         (
@@ -132,7 +133,7 @@ def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
         )
         for o in orders
     ]
-    return tuple(map(list, zip(*rows, strict=True)))
+    return build_arrays(rows)
 
 
 def _encode_condition(terms: OrderTerms) -> str | None:

@@ -40,9 +40,11 @@ class TransitionWrite(NamedTuple):
     lacks_costs: bool
 
 
-def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
+def parse_writes(columns: Sequence[Sequence[Any] | None]) -> list[TransitionWrite]:
     """Parse the rows that the journal writes from the columns of its statement."""
-    return [_parse_write(values) for values in zip(*columns, strict=True)]
+    empty = [None] * len(columns[0] or ())
+    rows = zip(*(empty if column is None else column for column in columns), strict=True)
+    return [_parse_write(values) for values in rows]
 
 
 def _parse_write(values: Sequence[Any]) -> TransitionWrite:
