@@ -8,12 +8,12 @@ while. It is quoted from notifications only as long as all of this holds:
 - what was notified since is complete: a swap changes the pool and both of its vaults in one slot,
   so a part of them means that the rest is still on its way, late or lost;
 - the node has told a slot of late, and the pool is at most ``slots_max`` slots behind it;
-- a read has verified it in the last ``VERIFIED_S_MAX``, in the background while it is quoted: so a
-  change of which every notification was lost is found.
+- a read has verified it in the last ``VERIFIED_S_MAX``: reads follow each other in the background
+  while it is quoted, so that a change of which every notification was lost is found.
 
-Otherwise it is read, and that read is the next one to start from. A notification of an older slot,
-or one that repeats what is known, changes nothing. What is believed of the node is what its reads
-are believed as well: the bytes of an account at a slot.
+Otherwise it is read, as without subscriptions, and that read is the next one to start from. A
+notification of an older slot, or one that repeats what is known, changes nothing. What is believed
+of the node is what its reads are believed as well: the bytes of an account at a slot.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from backend.chain.rpc.results import read_account
 from backend.chain.subscriptions.subscription import Subscription, SubscriptionKind
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
-from backend.runtime.loop_load import loop_load
 from backend.venues.spl import is_token_account
 from backend.venues.venue import Account, Pool, Venue
 
@@ -50,16 +49,20 @@ class NodeNotifications(Protocol):
     @property
     def tip_slot(self) -> int | None:
         """The newest slot that was told on the open connection."""
+        ...
 
     @property
     def is_live(self) -> bool:
         """Whether notifications arrive at present, as far as is known."""
+        ...
 
     def add(self, subscription: Subscription) -> bool:
         """Subscribe; ``False`` if that is not possible now."""
+        ...
 
     def remove(self, subscription: Subscription) -> None:
         """End a subscription."""
+        ...
 
 
 class _SubscribedAccount:
@@ -148,7 +151,7 @@ class SubscribedPools:
         if tip is None or abs(tip - slot) > self._slots_max:
             return None
         if pool.decoded is None:
-            pool.decoded = self._decode(pool)
+            pool.decoded = self._decode(pool, slot)
         pool.checked_tip = tip
         return pool.decoded
 
@@ -179,7 +182,7 @@ class SubscribedPools:
                 return
         entries = [(self._accounts[key], account) for key, account in accounts.items()]
         if any(slot < entry.slot for entry, _ in entries):
-            return  # older than what was notified
+            return  # an older state than what was notified
         for entry, account in entries:
             if account != entry.account:
                 for other in entry.pools:
@@ -212,8 +215,7 @@ class SubscribedPools:
         if pool.changed == pool.moving and len(slots) == 1:
             pool.changed.clear()
 
-    def _decode(self, pool: _SubscribedPool) -> Pool | None:
-        slot = max(self._accounts[key].slot for key in pool.keys)
+    def _decode(self, pool: _SubscribedPool, slot: int) -> Pool | None:
         accounts = {key: self._accounts[key].account for key in pool.keys}
         try:
             return pool.venue.decode_pool(pool.address, accounts, slot)
@@ -283,8 +285,6 @@ class SubscribedPools:
                     changed.add(pool)
         for pool in changed:
             self._complete(pool)
-            if pool.is_trusted and not pool.changed and loop_load.has_spare_time:
-                pool.decoded = self._decode(pool)  # before the next order waits for it
 
     def _drop(self, pool: _SubscribedPool) -> None:
         del self._pools[pool.address]

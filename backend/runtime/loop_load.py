@@ -68,11 +68,6 @@ class LoopLoad:
             self._measured_at, self._busy_s = now, busy_s
         return self._share
 
-    @property
-    def has_spare_time(self) -> bool:
-        """Whether the loop has time for what is only likely to be needed."""
-        return self.measure() < SPARE_SHARE
-
     def scale(self, wait_s: float) -> float:
         """The part of a wait for company that pays off now."""
         pressure = (self.measure() - SPARE_SHARE) / (FULL_SHARE - SPARE_SHARE)

@@ -106,10 +106,10 @@ class Chain:
                 return commitment
         return Commitment.PROCESSED
 
-    def get_account(self, key: Pubkey) -> Account | None:
-        """The current account at an address."""
+    def get_account(self, key: Pubkey, slot: int | None = None) -> Account | None:
+        """The current account at an address; ``slot`` is the current slot, if it is known."""
         stored = self.bank.get(key) or self._mints.get(key) or self._program_accounts.get(key)
-        return stored or self.pools.get_account(key, self.clock.slot())
+        return stored or self.pools.get_account(key, self.clock.slot() if slot is None else slot)
 
     def list_program_accounts(self, program: Pubkey) -> Iterator[tuple[Pubkey, Account]]:
         """The accounts that a program owns, with their addresses."""

@@ -123,12 +123,13 @@ class PoolMarket:
     def get_account(self, key: Pubkey, slot: int) -> Account | None:
         """An account of a pool, or the clock sysvar, in the current slot."""
         state = self._pools_by_account.get(key)
-        if state is not None and key not in state.vaults.values():
-            self._refresh(state, slot)
-            if state.is_account_stale:
-                state.accounts = state.pool.encode_accounts()
-                state.is_account_stale = False
-        return self.peek_account(key, slot)
+        if state is None:
+            return self.peek_account(key, slot)
+        self._refresh(state, slot)
+        if state.is_account_stale and key not in state.vaults.values():
+            state.accounts = state.pool.encode_accounts()
+            state.is_account_stale = False
+        return state.accounts[key]
 
     def peek_account(self, key: Pubkey, slot: int) -> Account | None:
         """Like ``get_account``, but all bytes except those of vaults may precede the last swap.

@@ -9,7 +9,7 @@ commitment. Without a subscription nothing runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
@@ -31,6 +31,8 @@ from backend.venues.venue import Account
 
 SUBSCRIPTIONS_MAX: Final = 100_000
 _LOOKS_PER_SLOT: Final = 10
+_LOOK_DELAY_S: Final = 0.001
+"""How long after a landing accounts are looked at: the news of its signature leaves first."""
 _HALTED_WAIT_S: Final = 0.1
 
 
@@ -137,7 +139,8 @@ class Publisher:
         if (self._accounts or self._programs) and self._look is None:
             loop = asyncio.get_running_loop()
             interval_s = self._chain.options.slot_s / _LOOKS_PER_SLOT
-            self._look = loop.call_at(self._looked_at + interval_s, self._publish_accounts)
+            at = max(self._looked_at + interval_s, loop.time() + _LOOK_DELAY_S)
+            self._look = loop.call_at(at, self._publish_accounts)
 
     def _publish_received(self, signature: str) -> None:
         for subscription in self._by_signature.get(signature, ()):
@@ -152,21 +155,28 @@ class Publisher:
             self._look = None
         self._looked_at = asyncio.get_running_loop().time()
         self._publish_programs()
-        pools = self._chain.pools
+        pools, slot = self._chain.pools, self._chain.clock.slot()
         accounts = [
-            (subscription, key, self._chain.get_account(key))
-            for subscription, key in self._accounts.items()
-            if self._is_readable(key)
+            (subscription, key, self._chain.get_account(key, slot))
+            for subscription, key in self._list_readable()
         ]
+        changed = {
+            subscription
+            for subscription, _, account in accounts
+            if account is not subscription.sent and account != subscription.sent
+        }
         # A swap writes all accounts of its pool, also those that it leaves as they are.
-        swapped = {
-            pools.find_swapped_pool(key)
-            for subscription, key, account in accounts
-            if account != subscription.sent
-        } - {None}
-        for subscription, key, account in accounts:
-            if account != subscription.sent or pools.find_swapped_pool(key) in swapped:
+        swapped = {pools.find_swapped_pool(key) for each, key, _ in accounts if each in changed}
+        swapped.discard(None)
+        for subscription, key, account in accounts if changed else ():
+            if subscription in changed or pools.find_swapped_pool(key) in swapped:
                 self._publish_account(subscription, account)
+
+    def _list_readable(self) -> Iterable[tuple[Subscription, Pubkey]]:
+        """The accounts that are subscribed to, without those that a fault hides."""
+        if not self._faults.is_armed(VenueOutage):
+            return self._accounts.items()
+        return [each for each in self._accounts.items() if self._is_readable(each[1])]
 
     def _publish_account(self, subscription: Subscription, account: Account | None) -> None:
         subscription.sent = account
