@@ -24,7 +24,7 @@ from backend.chain.rpc.client import SEND_BATCH_MAX
 from backend.chain.rpc.errors import MethodUnknown
 from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.signing.signer import Signer
-from backend.chain.subscriptions.signatures import NodeNotifications
+from backend.chain.subscriptions.blocks import NodeNotifications
 from backend.chain.swap_instructions import RouteShape, SwapInstructions
 from backend.chain.transactions import (
     UnsignedTransaction,

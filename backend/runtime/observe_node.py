@@ -33,7 +33,7 @@ _subscriptions_lost = Counter(
     "rpc_subscriptions_lost", "Times that the node's WebSocket was lost or could not be opened"
 )
 _subscriptions_refused = Counter(
-    "rpc_subscriptions_refused", "Subscriptions that the node refused", ["kind"]
+    "rpc_subscriptions_refused", "Subscriptions that the node refused, or failed to serve", ["kind"]
 )
 _notifications = Counter("rpc_notifications", "Notifications of the node by subscription", ["kind"])
 _notifications_ignored = Counter(
@@ -128,6 +128,12 @@ def subscription_refused(kind: str) -> None:
     _subscriptions_refused.labels(kind).inc()
 
 
+def subscriptions_paused(kind: str, reason: str) -> None:
+    """Subscriptions of a kind were given up for a while, as they did not tell what they should."""
+    _subscriptions_refused.labels(kind).inc()
+    _log.warning("subscriptions to the node are paused", kind=kind, reason=reason)
+
+
 def notification_received(kind: str) -> None:
     """A notification for a subscription arrived."""
     _get_notification_counter(kind).inc()
@@ -144,7 +150,10 @@ def pool_quoted(source: str) -> None:
 
 
 def signature_resolved(source: str) -> None:
-    """The outcome of a transaction became known by a ``notification`` or by ``polling``."""
+    """How the outcome of a transaction became known.
+
+    By a ``block`` that has it, by a ``notification`` after which it was fetched, or by ``polling``.
+    """
     _get_outcome_counter(source).inc()
 
 

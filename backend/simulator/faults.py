@@ -208,9 +208,15 @@ class SocketRefusal(BaseFault):
 
 
 class FalseNotification(BaseFault):
-    """A signature is notified as landed at once, whatever becomes of it."""
+    """A signature is notified as landed at once, or told in a block with another transaction."""
 
     fault: Literal["false_notification"]
+
+
+class BlockFailure(BaseFault):
+    """A block is notified as one that the node cannot read; it is told with the next one."""
+
+    fault: Literal["fail_block"]
 
 
 Fault = Annotated[
@@ -236,7 +242,8 @@ Fault = Annotated[
     | LateNotification
     | SocketClosure
     | SocketRefusal
-    | FalseNotification,
+    | FalseNotification
+    | BlockFailure,
     Field(discriminator="fault"),
 ]
 FAULT_ADAPTER: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)

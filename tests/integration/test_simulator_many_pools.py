@@ -34,6 +34,7 @@ from backend.venues.spl import (
     derive_ata,
 )
 from backend.venues.venue import AccountsMissing, Pool, SwapAccounts
+from tests.integration.node_socket import open_socket
 from tests.integration.simulator_client import (
     STATIC_PRICES,
     SimulatorClient,
@@ -41,7 +42,6 @@ from tests.integration.simulator_client import (
     open_simulator,
 )
 from tests.integration.test_simulator_launches import build_filters
-from tests.integration.test_simulator_subscriptions import open_socket
 
 MANY = replace(STATIC_PRICES, pools="many")
 NOW = 1_800_000_000.0

@@ -3,137 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
 
 import pytest
-from solders.pubkey import Pubkey
 
-from backend.chain.compute_budget import ComputeBudget
 from backend.chain.subscriptions.address import choose_websocket_url
-from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
-from backend.domain.errors import Unavailable
 from backend.domain.lifecycle import SignatureOutcome
-from backend.domain.orders import OrderTerms, OrderType
-from backend.domain.quotes import Quote
-from backend.domain.tokens import SOL, USDC
-from backend.execution.budget.priority_fees import FeePolicy, PriorityFees
-from backend.execution.confirmation.signature_watch import PollIntervals
-from backend.execution.submission import TransactionSubmitter
-from backend.routing.router import Router
-from backend.routing.subscribed_pools import SubscribedPools
-from backend.runtime.background import run_in_background
-from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
-from backend.venues.venue import Account
-from tests.integration.simulator_client import (
-    STATIC_PRICES,
-    SimulatorClient,
-    mint_address,
-    open_simulator,
+from tests.integration.node_subscriber import (
+    TERMS,
+    TIMEOUT_S,
+    Subscriber,
+    open_subscriber,
+    wait_until,
 )
-
-TIMEOUT_S = 60
-TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
-TICKING = replace(STATIC_PRICES, slot_s=0.2, has_moving_prices=True)
-QUOTES = 20
-NEVER_S = 1_000.0
-
-
-class CountingReader:
-    """Reads accounts of the node, and counts how often."""
-
-    def __init__(self, node: SimulatorClient) -> None:
-        self._node = node
-        self.reads = 0
-        self.is_down = False
-
-    async def get_multiple_accounts(
-        self, keys: Sequence[Pubkey]
-    ) -> tuple[int, list[Account | None]]:
-        self.reads += 1
-        if self.is_down:
-            raise Unavailable("node_unreachable", "it is down")
-        return await self._node.rpc.get_multiple_accounts(keys)
-
-
-@dataclass
-class Subscriber:
-    """A router and a submitter that subscribe to one node."""
-
-    node: SimulatorClient
-    reader: CountingReader
-    router: Router
-    submitter: TransactionSubmitter
-    notifications: NodeSubscriptions
-
-    async def quote(self) -> tuple[Quote, ...]:
-        offers = await self.router.collect_offers(TERMS)
-        assert not offers.missing
-        return offers.quotes
-
-    async def count_reads(self) -> int:
-        """How many reads some quotes take."""
-        before = self.reader.reads
-        for _ in range(QUOTES):
-            await self.quote()
-        return self.reader.reads - before
-
-    async def quote_until_read(self, *, is_read: bool) -> None:
-        """Quote until quotes take reads, or take none."""
-        await wait_until(lambda: self._is_read(is_read))
-
-    async def _is_read(self, is_read: bool) -> bool:
-        return bool(await self.count_reads()) == is_read
-
-    async def read_quotes(self) -> list[int]:
-        """What the venues pay, from accounts that are read now."""
-        pools = [await self.node.read_pool(venue) for venue in (CPMM, DAMM_V2)]
-        return [pool.quote(mint_address(SOL), TERMS.amount_in).amount_out for pool in pools]
-
-    async def knows_prices(self) -> bool:
-        """Whether quotes are those of accounts that are read at the same time."""
-        known = [quote.amount_out for quote in await self.quote()]
-        return known == await self.read_quotes()
-
-
-async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        while not await condition():
-            await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def open_subscriber(data_dir: Path, *, poll_s: float = NEVER_S) -> AsyncIterator[Subscriber]:
-    async with open_simulator(data_dir, TICKING) as node:
-        url = str(node.http._base_url).replace("http", "ws", 1)
-        notifications = NodeSubscriptions(url, random=Random(1))
-        reader = CountingReader(node)
-        router = Router(
-            MAINNET_VENUES.default,
-            reader,
-            timeout_s=5,
-            age_max_s=1e-6,
-            subscribed=SubscribedPools(notifications, slots_max=8),
-        )
-        submitter = TransactionSubmitter(
-            node.rpc,
-            node.wallet,
-            intervals=PollIntervals(poll_s, resend_s=NEVER_S),
-            budget=ComputeBudget(),
-            fees=PriorityFees(
-                node.rpc.get_recent_prioritization_fees, ComputeBudget(), FeePolicy(is_auto=False)
-            ),
-            preflight=False,
-            history_wait_s=5,
-            venues=MAINNET_VENUES.all,
-            notifications=notifications,
-        )
-        async with run_in_background(notifications.run, router.run, submitter.run):
-            yield Subscriber(node, reader, router, submitter, notifications)
 
 
 async def test_a_quote_reads_nothing_and_knows_every_change(tmp_path: Path) -> None:
@@ -196,54 +79,60 @@ async def test_doubled_late_and_disordered_notifications_do_not_make_a_wrong_pri
         await wait_until(subscriber.knows_prices)
 
 
+@pytest.mark.parametrize("has_blocks", [True, False])
 @pytest.mark.parametrize("outcome", [SignatureOutcome.LANDED, SignatureOutcome.REVERTED])
 async def test_an_outcome_is_known_without_a_poll(
-    tmp_path: Path, outcome: SignatureOutcome
+    tmp_path: Path, outcome: SignatureOutcome, has_blocks: bool
 ) -> None:
-    async with open_subscriber(tmp_path) as subscriber:  # which polls in hours
+    async with open_subscriber(tmp_path, has_blocks=has_blocks) as subscriber:  # polls in hours
         if outcome is SignatureOutcome.REVERTED:
             await subscriber.node.arm_fault(fault="fail", count=3)
         for _ in range(3):
             signed = await subscriber.node.build_swap()
-            async with asyncio.timeout(TIMEOUT_S):
-                await subscriber.submitter.send(signed)
-                result = await subscriber.submitter.await_outcome(signed)
+            result = await subscriber.execute(signed)
             assert result.outcome is outcome
             assert result.landed is not None, "the fill comes with the news"
             if outcome is SignatureOutcome.LANDED:
                 assert await subscriber.submitter.fetch_fill(signed, TERMS, result) is not None
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"fault": "lose_notification", "methods": ["signatureNotification"]},
-        {"fault": "refuse_socket"},
-        {"fault": "close_socket", "probability": 0.5},
-        {"fault": "false_notification"},
-        {"fault": "late_notification", "by_seconds": 3_000},
-        {"fault": "http", "methods": ["getTransaction"], "count": 2},
-    ],
-    ids=lambda fault: fault["fault"],
-)
+FAULTS = [
+    {"fault": "lose_notification", "methods": ["signatureNotification", "blockNotification"]},
+    {"fault": "double_notification"},
+    {"fault": "refuse_socket"},
+    {"fault": "close_socket", "probability": 0.5},
+    {"fault": "false_notification"},
+    {"fault": "fail_block"},
+    {"fault": "late_notification", "by_seconds": 3_000},
+    {"fault": "http", "methods": ["getTransaction"], "count": 2},
+]
+
+
+@pytest.mark.parametrize("has_blocks", [True, False])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault["fault"])
 async def test_polls_find_what_notifications_do_not_tell(
-    tmp_path: Path, fault: dict[str, object]
+    tmp_path: Path, fault: dict[str, object], has_blocks: bool
 ) -> None:
-    async with open_subscriber(tmp_path, poll_s=0.01) as subscriber:
+    async with open_subscriber(tmp_path, poll_s=0.01, has_blocks=has_blocks) as subscriber:
+        await subscriber.begin()
         await subscriber.node.arm_fault(**fault)
         for _ in range(3):
             signed = await subscriber.node.build_swap()
-            async with asyncio.timeout(TIMEOUT_S):
-                await subscriber.submitter.send(signed)
-                result = await subscriber.submitter.await_outcome(signed)
+            result = await subscriber.execute(signed)
             assert result.outcome is SignatureOutcome.LANDED
+            fill = await subscriber.submitter.fetch_fill(signed, TERMS, result)
+            entries = {each["signature"]: each for each in await subscriber.node.list_entries()}
+            assert fill is not None
+            assert fill.amount_out == int(entries[signed.signature]["amount_out"])
 
 
+@pytest.mark.parametrize("has_blocks", [True, False])
 async def test_a_false_notification_does_not_confirm_a_transaction_that_never_lands(
-    tmp_path: Path,
+    tmp_path: Path, has_blocks: bool
 ) -> None:
-    async with open_subscriber(tmp_path, poll_s=0.01) as subscriber:
+    async with open_subscriber(tmp_path, poll_s=0.01, has_blocks=has_blocks) as subscriber:
         node = subscriber.node
+        await subscriber.begin()
         signed = await node.build_swap()
         await node.arm_fault(fault="false_notification")
         await node.arm_fault(fault="drop", count=1)

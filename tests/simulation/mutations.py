@@ -11,7 +11,14 @@ from unittest.mock import patch
 from uuid import UUID
 
 from backend.chain.nodes.node_client import NodeClient
-from backend.chain.rpc.results import ChainTip, SignatureStatus
+from backend.chain.rpc.results import (
+    ChainTip,
+    LandedTransaction,
+    SignatureStatus,
+    read_transaction,
+)
+from backend.chain.subscriptions import signatures
+from backend.chain.subscriptions.notified_blocks import NotifiedBlock
 from backend.chain.transactions import UnsignedTransaction
 from backend.chain.wire import Commitment
 from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
@@ -137,6 +144,17 @@ def accept_processed_commitment() -> Iterator[None]:
         yield
 
 
+def believe_any_block() -> AbstractContextManager[object]:
+    """What a block has counts whatever its bytes are."""
+
+    def read_any(
+        signed: SignedTransaction, block: NotifiedBlock, transaction: Any, tip_slot: int | None
+    ) -> LandedTransaction | None:
+        return read_transaction({**transaction, "slot": block.slot})
+
+    return patch.object(signatures, "read_landed", read_any)
+
+
 def cancel_submitted_orders() -> AbstractContextManager[object]:
     """An order is cancelled whatever may land of it."""
 
@@ -234,6 +252,7 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "seq check": skip_seq_check,
     "height first": check_status_before_height,
     "confirmation": accept_processed_commitment,
+    "bytes in a block": believe_any_block,
     "status of what is cancelled": cancel_submitted_orders,
     "fence of what is cancelled": cancel_without_fence,
     "epoch of what is cancelled": cancel_without_epoch,

@@ -74,6 +74,7 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         ("last look", "doubled"),
         ("last look", "wrong status"),
         ("seq check", "invalid step"),
+        ("bytes in a block", "wrong status"),
         ("status of what is cancelled", "wrong status (cancelled, but executed)"),
         ("fence of what is cancelled", "not cancelled"),
         ("status of what is cancelled", "wrong status (expired, but executed)"),

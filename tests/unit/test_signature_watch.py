@@ -18,7 +18,7 @@ from backend.chain.rpc.results import (
     SignatureStatuses,
 )
 from backend.chain.subscriptions.signatures import WINDOW_MAX, WINDOW_S
-from backend.chain.subscriptions.subscription import Subscription
+from backend.chain.subscriptions.subscription import Subscription, SubscriptionKind
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction
@@ -31,6 +31,8 @@ NEVER = 1e9
 
 class RecordingNode:
     """A node on which each signature lands at a time; it counts the calls."""
+
+    has_quorum = False
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -192,6 +194,7 @@ class PromisingNode:
     """Notifications that are promised and never come."""
 
     is_live = True
+    tip_slot: int | None = 10
 
     def __init__(self) -> None:
         self.subscribed: list[str] = []
@@ -206,6 +209,9 @@ class PromisingNode:
 
     def finish(self, subscription: Subscription) -> None:
         subscription.number = None
+
+    def pause(self, kind: SubscriptionKind, reason: str) -> None:
+        raise AssertionError("nothing is missed")
 
 
 def fetch_nothing(signature: str) -> asyncio.Future[LandedTransaction | None]:

@@ -19,6 +19,11 @@ from backend.domain.errors import EngineError
 class NodeClient(Protocol):
     """The part of a node's JSON-RPC that submission needs; see ``RpcClient`` for each method."""
 
+    @property
+    def has_quorum(self) -> bool:
+        """Whether two nodes have to agree on what decides about an order."""
+        ...
+
     async def get_latest_blockhash(self) -> Blockhash:
         """The blockhash to sign with."""
         ...

@@ -77,6 +77,11 @@ class NodePool:
             stack.push_async_callback(self._fanout.close)
             yield self
 
+    @property
+    def has_quorum(self) -> bool:
+        """Whether two nodes have to agree on what decides about an order."""
+        return len(self._nodes) > 1
+
     def list_left_out(self) -> list[str]:
         """The nodes that are left out now, each with the reason."""
         return [f"{each.name}: {each.reason}" for each in self._nodes if each.reason is not None]

@@ -108,6 +108,11 @@ class RpcClient:
     async def __aexit__(self, *error: Any) -> None:
         await self._transport.__aexit__(*error)
 
+    @property
+    def has_quorum(self) -> bool:
+        """Whether two nodes have to agree on what decides about an order: there is one only."""
+        return False
+
     def list_left_out(self) -> list[str]:
         """None: there is one node only, which is always used."""
         return []

@@ -40,6 +40,8 @@ RECONNECT_S_MAX: Final = 30.0
 REFUSAL_PAUSE_S: Final = 60.0
 """So long nothing of a kind is subscribed to that the node refused."""
 MESSAGE_BYTES_MAX: Final = 16 << 20
+LARGE_PAUSE_S: Final = 600.0
+"""So long no blocks are subscribed to after a message that was too large: none is as large."""
 SUBSCRIPTIONS_MAX: Final = 1_000
 UNSENT_MAX: Final = 10_000
 
@@ -103,6 +105,21 @@ class NodeSubscriptions:
             self._end(subscription.kind, subscription.number)
             self._forget(subscription)
 
+    def pause(self, kind: SubscriptionKind, reason: str, pause_s: float = REFUSAL_PAUSE_S) -> None:
+        """End all subscriptions of a kind, as if the node refused them, and make none for a while.
+
+        Without any, nothing happens.
+        """
+        ended = [each for each in self._wanted if each.kind is kind]
+        if not ended:
+            return
+        observe_node.subscriptions_paused(kind, reason)
+        self._refused_until[kind] = asyncio.get_running_loop().time() + pause_s
+        for subscription in ended:
+            self.remove(subscription)
+            subscription.is_refused = True
+            subscription.on_lost()
+
     async def run(self) -> None:
         """Connect while anything is subscribed to, and reconnect, until cancelled."""
         failures = 0
@@ -145,6 +162,8 @@ class NodeSubscriptions:
                     if message.type is not aiohttp.WSMsgType.TEXT:
                         break
                     self._receive(message.data)
+            if socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+                self.pause(SubscriptionKind.BLOCK, "a message was too large", LARGE_PAUSE_S)
 
     async def _send_frames(
         self, socket: aiohttp.ClientWebSocketResponse, unsent: asyncio.Queue[str]

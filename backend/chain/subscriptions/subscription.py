@@ -16,6 +16,7 @@ class SubscriptionKind(StrEnum):
     """What a subscription is to; the node's methods are named after it."""
 
     ACCOUNT = "account"
+    BLOCK = "block"
     PROGRAM = "program"
     SIGNATURE = "signature"
     SLOT = "slot"

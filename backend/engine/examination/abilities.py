@@ -16,6 +16,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.history import has_history
+from backend.chain.subscriptions.blocks import list_block_params
 from backend.chain.subscriptions.subscription import (
     Subscription,
     SubscriptionKind,
@@ -46,6 +47,7 @@ class Ability(StrEnum):
     FEES = "getRecentPrioritizationFees"
     SIMULATION = "simulateTransaction"
     SUBSCRIPTIONS = "subscriptions"
+    BLOCKS = "blockSubscribe"
 
 
 async def find_refusals(client: RpcClient, socket_url: str | None) -> dict[Ability, str]:
@@ -58,9 +60,7 @@ async def find_refusals(client: RpcClient, socket_url: str | None) -> dict[Abili
             reason = error.reason
         if reason:
             refusals[ability] = reason
-    if reason := await _probe_subscriptions(socket_url):
-        refusals[Ability.SUBSCRIPTIONS] = reason
-    return refusals
+    return refusals | await _probe_subscriptions(socket_url)
 
 
 async def _probe_arrays(client: RpcClient) -> str:
@@ -109,15 +109,29 @@ def _list_subscriptions() -> list[Subscription]:
         SubscriptionKind.ACCOUNT: [str(CLOCK_SYSVAR), {"encoding": "base64"}],
         SubscriptionKind.SIGNATURE: [_UNKNOWN_SIGNATURE, {"commitment": "confirmed"}],
         SubscriptionKind.PROGRAM: [str(_PROBED.program), _FILTERS],
+        SubscriptionKind.BLOCK: list_block_params(_PAYER),
     }
     return [Subscription(kind, each, _ignore) for kind, each in params.items()]
 
 
-async def _probe_subscriptions(url: str | None) -> str:
-    """Why a node cannot be subscribed to; its address, which may hold a key, is in no reason."""
+async def _probe_subscriptions(url: str | None) -> dict[Ability, str]:
+    """What of subscriptions a node refuses. No reason names its address, which may hold a key."""
+    refused: set[str] = set()
+    if reason := await _find_refused_kinds(url, refused):
+        return dict.fromkeys((Ability.SUBSCRIPTIONS, Ability.BLOCKS), reason)
+    refusals = {}
+    if SubscriptionKind.BLOCK.value in refused:
+        refused.remove(SubscriptionKind.BLOCK.value)
+        refusals[Ability.BLOCKS] = "the node does not tell blocks"
+    if refused:
+        refusals[Ability.SUBSCRIPTIONS] = f"refused for {', '.join(sorted(refused))}"
+    return refusals
+
+
+async def _find_refused_kinds(url: str | None, refused: set[str]) -> str:
+    """Add the kinds of subscriptions that a node refuses; returns why it could not be asked."""
     if url is None:
         return "off, or no address of a WebSocket follows from the node's"
-    refused: set[str] = set()
     wanted = _list_subscriptions()
     missing = [each.kind.value for each in wanted]
     try:
@@ -142,4 +156,4 @@ async def _probe_subscriptions(url: str | None) -> str:
         return f"the node {what} within {SUBSCRIBED_S_MAX:g} s"
     except (aiohttp.ClientError, OSError, TypeError, ValueError, AttributeError) as error:
         return f"no WebSocket can be used ({type(error).__name__})"
-    return f"refused for {', '.join(sorted(refused))}" if refused else ""
+    return ""

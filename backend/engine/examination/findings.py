@@ -51,6 +51,7 @@ _NEEDED: Final = {
 _HARMLESS: Final = {
     Ability.ARRAYS: "every call is a request of its own, which counts against its limits",
     Ability.SUBSCRIPTIONS: "pools and signatures are polled, which is slower",
+    Ability.BLOCKS: "each order asks for its notification, and then for what landed",
     Ability.FEES: "the fixed priority fee needs none",
     Ability.LISTING: "pinned pools and those at derived addresses are quoted",
 }

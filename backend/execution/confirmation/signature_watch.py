@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from backend.chain.nodes.node_client import NodeClient
 from backend.chain.rpc.client import SIGNATURES_MAX
 from backend.chain.rpc.results import LandedTransaction
-from backend.chain.subscriptions.signatures import NodeNotifications, SignatureSubscriptions
+from backend.chain.subscriptions.blocks import NodeNotifications
+from backend.chain.subscriptions.signatures import LandedNews, SignatureSubscriptions
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.lifecycle import SignatureOutcome
@@ -26,7 +27,7 @@ from backend.execution.confirmation.signature_search import (
     read_landed,
     read_result,
 )
-from backend.runtime import observe, observe_node
+from backend.runtime import observe, observe_node, trace
 from backend.runtime.coalescer import Coalescer
 
 TIP_INTERVAL_S = 0.5
@@ -64,8 +65,8 @@ class _WatchedSignature:
 class SignatureWatch:
     """Watches the signatures of one worker; ``run`` must be running.
 
-    ``resend`` sends bytes again, in the background. A signature that ``follow`` was called for
-    before its bytes were sent is also subscribed to, once ``use_notifications`` was called.
+    ``resend`` sends bytes again, in the background. The node is also to notify a signature that
+    ``follow`` was called for before its bytes were sent, once ``use_notifications`` was called.
     """
 
     def __init__(
@@ -91,15 +92,19 @@ class SignatureWatch:
         notifications: NodeNotifications,
         fetch: Callable[[str], asyncio.Future[LandedTransaction | None]],
     ) -> None:
-        """Subscribe to signatures that are followed; ``fetch`` requests a transaction."""
+        """Have signatures that are followed notified; ``fetch`` requests a transaction."""
         self._subscriptions = SignatureSubscriptions(
-            notifications, fetch, on_landed=self._settle, on_doubt=self._poll_now
+            notifications,
+            fetch,
+            trusts_blocks=not self._node.has_quorum,
+            on_landed=self._settle,
+            on_doubt=self._poll_now,
         )
 
     def follow(self, signed: SignedTransaction) -> None:
         """Expect the signature of bytes that are about to be sent."""
         if self._subscriptions is not None:
-            self._subscriptions.follow(signed.signature)
+            self._subscriptions.follow(signed)
 
     def release(self, signed: SignedTransaction) -> None:
         """Expect a signature no longer; ``await_result`` does so itself when it ends."""
@@ -134,9 +139,9 @@ class SignatureWatch:
         self._watch_added.set()
         try:
             if self._subscriptions is not None:
-                landed = self._subscriptions.get_landed(signed.signature)
-                if landed is not None:  # before its send was answered
-                    self._settle(signed.signature, landed)
+                news = self._subscriptions.get_news(signed.signature)
+                if news is not None:  # before its send was answered
+                    self._settle(signed.signature, news)
             return await watch.result
         finally:
             del self._watched[watch]
@@ -151,9 +156,11 @@ class SignatureWatch:
         )
         return self._notified_poll_s if is_notified else 0
 
-    def _settle(self, signature: str, landed: LandedTransaction) -> None:
+    def _settle(self, signature: str, news: LandedNews) -> None:
         watched = self._by_signature.get(signature, ())
-        _set_results(watched, [read_landed(landed)] * len(watched), "notification")
+        if watched:
+            trace.mark_step(f"landing told by {news.source}")
+        _set_results(watched, [read_landed(news.landed)] * len(watched), news.source)
 
     def _poll_now(self, signature: str) -> None:
         now = asyncio.get_running_loop().time()
@@ -202,7 +209,9 @@ class SignatureWatch:
 
     async def _poll_statuses(self, watched: Sequence[_WatchedSignature]) -> None:
         statuses = await self._node.get_signature_statuses([w.signed.signature for w in watched])
-        waiting = _set_results(watched, [read_result(status) for status in statuses.entries])
+        results = [read_result(status) for status in statuses.entries]
+        self._note_landed(watched, results)
+        waiting = _set_results(watched, results)
         if not waiting:
             return
         now = asyncio.get_running_loop().time()
@@ -211,6 +220,15 @@ class SignatureWatch:
             self._next_tip_at = now + max(TIP_INTERVAL_S, interval_s)
             await self._find_expired()
         self._resend_due([w for w in waiting if not w.result.done()], now)
+
+    def _note_landed(
+        self, watched: Sequence[_WatchedSignature], results: Sequence[SignatureResult]
+    ) -> None:
+        if self._subscriptions is None:
+            return
+        for watch, result in zip(watched, results, strict=True):
+            if result.outcome is not SignatureOutcome.UNRESOLVED and not watch.result.done():
+                self._subscriptions.note_polled(watch.signed.signature)
 
     def _schedule_polls(self, waiting: Sequence[_WatchedSignature], now: float) -> float:
         """Set the times of the next polls, and return the shortest interval."""

@@ -46,8 +46,8 @@ class BlockProducer:
         self._payer_free_at: dict[Pubkey, float] = {}
         self._bundled: set[str] = set()
         self.mempool: Final = Mempool()
-        self.on_received: Callable[[str], None] = lambda _signature: None
-        self.on_landed: Callable[[Sequence[str]], None] = lambda _signatures: None
+        self.on_received: Callable[[ParsedTransaction], None] = lambda _transaction: None
+        self.on_landed: Callable[[Sequence[ParsedTransaction]], None] = lambda _transactions: None
 
     def accept_bundled(self, transaction: ParsedTransaction) -> bool:
         """Accept a transaction of a bundle: its tip is its price. As ``accept_transaction``."""
@@ -60,7 +60,7 @@ class BlockProducer:
         Transactions that are pending, have landed or can never land are accepted without effect.
         """
         chain = self._chain
-        self.on_received(transaction.signature)
+        self.on_received(transaction)
         if transaction.signature in self.mempool or transaction.signature in chain.status_cache:
             return True
         if self._faults.trigger(TransactionDrop) is not None:
@@ -122,7 +122,7 @@ class BlockProducer:
                 self._hidden_until[transaction.signature] = (
                     self._chain.clock.time() + fault.by_seconds
                 )
-        self.on_landed([transaction.signature for transaction in landed])
+        self.on_landed(landed)
 
     def _serialize_payer(self, transaction: ParsedTransaction) -> float:
         """When a transaction lands, behind the earlier ones of its fee payer if these serialize."""

@@ -70,6 +70,10 @@ class Params:
         """Whether a parameter was passed."""
         return index < len(self._values)
 
+    def get_value(self, index: int) -> Json:
+        """A parameter as it was passed; ``None`` without it."""
+        return self._values[index] if index < len(self._values) else None
+
     def get_string(self, index: int) -> str:
         """A required string."""
         value = self._values[index] if index < len(self._values) else None

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
-
-from solders.message import MessageAddressTableLookup, MessageV0
-from solders.transaction import VersionedTransaction
 
 from backend.chain.wire import Commitment
 from backend.simulator.chain.address_history import ListedSignature
 from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
-from backend.simulator.chain.receipts import Receipt
-from backend.simulator.methods.accounts import amount_to_json
 from backend.simulator.methods.params import (
     INVALID_PARAMS,
-    UNSUPPORTED_VERSION,
     Json,
     Params,
     RpcError,
@@ -25,12 +18,10 @@ from backend.simulator.methods.params import (
     parse_pubkey,
     parse_signature,
 )
-from backend.simulator.programs.runtime import TokenBalance
-from backend.simulator.wire import base58
+from backend.simulator.methods.transaction_json import ENCODINGS, receipt_to_json
 
 SIGNATURES_MAX: Final = 256
 ADDRESS_SIGNATURES_MAX: Final = 1_000
-_ENCODINGS: Final = ("json", "base64", "base58")
 
 
 class SignatureMethods:
@@ -97,14 +88,17 @@ class SignatureMethods:
         commitment = options.get_commitment()
         if commitment is Commitment.PROCESSED:
             raise RpcError(INVALID_PARAMS, "Method does not support commitment below `confirmed`")
-        encoding = options.get_choice("encoding", _ENCODINGS)
+        encoding = options.get_choice("encoding", ENCODINGS)
         version = options.get_integer("maxSupportedTransactionVersion")
         if self._block_producer.is_status_hidden(signature):
             return None
         receipt = self._chain.ledger.find_receipt(signature)
         if receipt is None or receipt.slot > self._chain.slot_at(commitment):
             return None
-        return self._receipt_to_json(receipt, encoding, version)
+        content = receipt_to_json(receipt, encoding, version, self._chain.launches)
+        content["blockTime"] = self._chain.clock.unix_time(receipt.slot)
+        content["slot"] = receipt.slot
+        return content
 
     def _read_status(self, signature: str, *, search_history: bool) -> Json:
         status = self._chain.find_status(signature, search_history=search_history)
@@ -123,101 +117,3 @@ class SignatureMethods:
             "status": {"Ok": None} if err is None else {"Err": err},
             "confirmationStatus": commitment,
         }
-
-    def _receipt_to_json(self, receipt: Receipt, encoding: str, version: int | None) -> Json:
-        if receipt.version == 0 and version is None:
-            raise RpcError(
-                UNSUPPORTED_VERSION,
-                "Transaction version (0) is not supported by the requesting client. Please try "
-                "the request again with the following configuration parameter: "
-                '"maxSupportedTransactionVersion": 0',
-            )
-        before, after = receipt.lamports
-        content = {
-            "blockTime": self._chain.clock.unix_time(receipt.slot),
-            "meta": {
-                "computeUnitsConsumed": receipt.compute_units,
-                "err": receipt.err,
-                "fee": receipt.fee,
-                "innerInstructions": [],
-                "loadedAddresses": {
-                    "readonly": list(map(str, receipt.loaded.readonly)),
-                    "writable": list(map(str, receipt.loaded.writable)),
-                },
-                "logMessages": receipt.logs,
-                "postBalances": after,
-                "postTokenBalances": self._balances_to_json(
-                    receipt.tokens, lambda balance: balance.amount_after
-                ),
-                "preBalances": before,
-                "preTokenBalances": self._balances_to_json(
-                    receipt.tokens, lambda balance: balance.amount_before
-                ),
-                "rewards": [],
-                "status": {"Ok": None} if receipt.err is None else {"Err": receipt.err},
-            },
-            "slot": receipt.slot,
-            "transaction": _transaction_to_json(receipt.wire, encoding),
-        }
-        if version is not None:
-            content["version"] = receipt.version
-        return content
-
-    def _balances_to_json(
-        self, tokens: Sequence[TokenBalance], read_amount: Callable[[TokenBalance], int | None]
-    ) -> Json:
-        launches = self._chain.launches
-        return [
-            {
-                "accountIndex": balance.account_index,
-                "mint": balance.mint,
-                "owner": balance.owner,
-                "programId": str(launches.get_token_program(balance.mint)),
-                "uiTokenAmount": amount_to_json(amount, launches.get_decimals(balance.mint)),
-            }
-            for balance in tokens
-            if (amount := read_amount(balance)) is not None
-        ]
-
-
-def _transaction_to_json(wire: bytes, encoding: str) -> Json:
-    if encoding == "base64":
-        return [b64encode(wire).decode(), encoding]
-    if encoding == "base58":
-        return [base58.encode(wire), encoding]
-    transaction = VersionedTransaction.from_bytes(wire)
-    message = transaction.message
-    lookups = message.address_table_lookups if isinstance(message, MessageV0) else None
-    return {
-        "signatures": [str(each) for each in transaction.signatures],
-        "message": {
-            "accountKeys": [str(key) for key in message.account_keys],
-            "header": {
-                "numReadonlySignedAccounts": message.header.num_readonly_signed_accounts,
-                "numReadonlyUnsignedAccounts": message.header.num_readonly_unsigned_accounts,
-                "numRequiredSignatures": message.header.num_required_signatures,
-            },
-            "instructions": [
-                {
-                    "accounts": list(each.accounts),
-                    "data": base58.encode(each.data),
-                    "programIdIndex": each.program_id_index,
-                    "stackHeight": 1,
-                }
-                for each in message.instructions
-            ],
-            "recentBlockhash": str(message.recent_blockhash),
-            **({} if lookups is None else {"addressTableLookups": _lookups_to_json(lookups)}),
-        },
-    }
-
-
-def _lookups_to_json(lookups: Sequence[MessageAddressTableLookup]) -> Json:
-    return [
-        {
-            "accountKey": str(lookup.account_key),
-            "readonlyIndexes": list(lookup.readonly_indexes),
-            "writableIndexes": list(lookup.writable_indexes),
-        }
-        for lookup in lookups
-    ]

@@ -1,9 +1,9 @@
-"""Finds what subscribers have to be told: slots, changed accounts, signatures that landed.
+"""Finds what subscribers have to be told: slots, changed accounts, what has landed.
 
 Slots and accounts are looked at when a slot starts, and accounts also after transactions have
 landed, at most ten times in a slot. As with reads, an account is told as it is in the newest
 block, with the slot of the commitment. A signature is told as soon as its block has reached the
-commitment. Without a subscription nothing runs.
+commitment, and so are blocks (``block_feeds``). Without a subscription nothing runs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from backend.simulator.chain.chain import Chain
 from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.faults import FalseNotification, VenueOutage
 from backend.simulator.methods.params import INTERNAL_ERROR, Params, RpcError
+from backend.simulator.pubsub.block_feeds import BlockFeeds
 from backend.simulator.pubsub.subscription import (
     RECEIVED,
     Subscriber,
@@ -27,6 +28,7 @@ from backend.simulator.pubsub.subscription import (
     SubscriptionKind,
     parse_subscription,
 )
+from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.venues.venue import Account
 
 SUBSCRIPTIONS_MAX: Final = 100_000
@@ -45,6 +47,7 @@ class Publisher:
         self._faults = faults
         self._subscriptions: dict[int, Subscription] = {}
         self._by_signature: dict[str, list[Subscription]] = {}
+        self._blocks = BlockFeeds(chain, block_producer, faults)
         self._accounts: dict[Subscription, Pubkey] = {}
         self._programs: dict[Subscription, Pubkey] = {}
         self._last_number = 0
@@ -78,6 +81,8 @@ class Publisher:
             program = Pubkey.from_string(subscription.key)
             self._programs[subscription] = program
             subscription.sent_accounts = dict(self._chain.list_program_accounts(program))
+        elif kind is SubscriptionKind.BLOCK:
+            self._blocks.add(subscription)
         elif kind is SubscriptionKind.SIGNATURE:
             self._by_signature.setdefault(subscription.key, []).append(subscription)
             # After the response: the client does not know the number yet.
@@ -89,6 +94,7 @@ class Publisher:
         """Remove a subscription; one that has been removed already is ignored."""
         if self._subscriptions.pop(subscription.number, None) is None:
             return
+        self._blocks.remove(subscription)
         self._accounts.pop(subscription, None)
         self._programs.pop(subscription, None)
         others = self._by_signature.get(subscription.key)
@@ -127,23 +133,26 @@ class Publisher:
         }
         for subscription in self._list_of_kind(SubscriptionKind.SLOT):
             subscription.subscriber.notify(subscription, result)
+        self._blocks.publish()
         self._publish_accounts()
         for signature in list(self._by_signature):
             self._publish_signature(signature)
 
-    def _publish_landed(self, signatures: Sequence[str]) -> None:
+    def _publish_landed(self, transactions: Sequence[ParsedTransaction]) -> None:
         """Tell what has landed, and look at the accounts that this has changed."""
         if self._by_signature:
-            for signature in signatures:
-                self._publish_signature(signature)
+            for transaction in transactions:
+                self._publish_signature(transaction.signature)
+        self._blocks.note_landed(transactions)
         if (self._accounts or self._programs) and self._look is None:
             loop = asyncio.get_running_loop()
             interval_s = self._chain.options.slot_s / _LOOKS_PER_SLOT
             at = max(self._looked_at + interval_s, loop.time() + _LOOK_DELAY_S)
             self._look = loop.call_at(at, self._publish_accounts)
 
-    def _publish_received(self, signature: str) -> None:
-        for subscription in self._by_signature.get(signature, ()):
+    def _publish_received(self, transaction: ParsedTransaction) -> None:
+        self._blocks.note_received(transaction)
+        for subscription in self._by_signature.get(transaction.signature, ()):
             if subscription.has_received:
                 slot = self._chain.slot_at(Commitment.PROCESSED)
                 result = {"context": {"slot": slot}, "value": RECEIVED}

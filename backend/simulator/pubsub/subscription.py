@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from solders.pubkey import Pubkey
 
@@ -19,16 +19,21 @@ from backend.simulator.methods.params import (
     parse_signature,
 )
 from backend.simulator.methods.program_accounts import ProgramFilters, parse_filters
+from backend.simulator.methods.transaction_json import ENCODINGS
 from backend.venues.venue import Account
 
 RECEIVED: Final = "receivedSignature"
 _LEVELS: Final = tuple(Commitment)
+_BLOCK_ENCODINGS: Final = ("base64", *(each for each in ENCODINGS if each != "base64"))
+"""That of blocks is base64 unless another is asked for."""
+_DETAILS: Final = ("full", "signatures", "none")
 
 
 class SubscriptionKind(StrEnum):
     """What a subscription is to; its methods are named after it."""
 
     ACCOUNT = "account"
+    BLOCK = "block"
     PROGRAM = "program"
     SIGNATURE = "signature"
     SLOT = "slot"
@@ -37,6 +42,20 @@ class SubscriptionKind(StrEnum):
     def notification(self) -> str:
         """The method of its notifications."""
         return f"{self}Notification"
+
+
+class BlockParameters(NamedTuple):
+    """Which blocks are told, and how: those that mention an account, or all without one.
+
+    ``version`` is the newest of transactions that the subscriber understands.
+    """
+
+    mentions: Pubkey | None
+    commitment: Commitment
+    encoding: str
+    details: str
+    has_rewards: bool
+    version: int | None
 
 
 class Subscriber(Protocol):
@@ -52,7 +71,8 @@ class Subscription:
     """One subscription; ``number`` is its id on the wire, unique in the node.
 
     ``key`` is the account, the program or the signature, ``sent`` the account as the subscriber
-    knows it, ``sent_accounts`` those of the program that ``filters`` mean.
+    knows it, ``sent_accounts`` those of the program that ``filters`` mean. ``block`` is what a
+    subscription to blocks asks for.
     """
 
     number: int
@@ -65,6 +85,7 @@ class Subscription:
     sent: Account | None = None
     filters: ProgramFilters | None = None
     sent_accounts: dict[Pubkey, Account] = field(default_factory=dict)
+    block: BlockParameters | None = None
 
     def is_reached(self, commitment: Commitment) -> bool:
         """Whether a block with this commitment satisfies the subscription."""
@@ -90,6 +111,8 @@ def parse_subscription(
     """Parse the parameters of a subscribe request. Raises ``RpcError``."""
     if kind is SubscriptionKind.SLOT:
         return Subscription(number, kind, subscriber)
+    if kind is SubscriptionKind.BLOCK:
+        return Subscription(number, kind, subscriber, block=_parse_block(params))
     text, options = params.get_string(0), params.get_options(1)
     if kind in {SubscriptionKind.ACCOUNT, SubscriptionKind.PROGRAM}:
         key = _parse_account(text)
@@ -112,6 +135,37 @@ def parse_subscription(
         options.get_commitment(),
         has_received=options.get_flag("enableReceivedNotification"),
     )
+
+
+def _parse_block(params: Params) -> BlockParameters:
+    options = params.get_options(1)
+    commitment = options.get_commitment()
+    if commitment is Commitment.PROCESSED:
+        raise RpcError(INVALID_PARAMS, "Method does not support commitment below `confirmed`")
+    return BlockParameters(
+        _parse_mentioned(params),
+        commitment,
+        options.get_choice("encoding", _BLOCK_ENCODINGS),
+        options.get_choice("transactionDetails", _DETAILS),
+        options.get_flag("showRewards"),
+        options.get_integer("maxSupportedTransactionVersion"),
+    )
+
+
+def _parse_mentioned(params: Params) -> Pubkey | None:
+    """The account that blocks have to mention; ``None`` for all blocks."""
+    mentioned = params.get_value(0)
+    if mentioned == "all":
+        return None
+    if not isinstance(mentioned, dict) or list(mentioned) != ["mentionsAccountOrProgram"]:
+        raise RpcError(
+            INVALID_PARAMS,
+            "Invalid params: expected `all` or `mentionsAccountOrProgram` at position 0",
+        )
+    try:
+        return Pubkey.from_string(params.get_options(0).get_string("mentionsAccountOrProgram"))
+    except ValueError:
+        raise _invalid("mentions_account_or_program") from None
 
 
 def _parse_account(text: str) -> str:

@@ -146,10 +146,11 @@ def terminate_workers(random: FaultRandom) -> Iterator[Fault]:
 
 
 def lose_subscriptions(random: FaultRandom) -> Iterator[Fault]:
-    """Notifications are lost, sockets closed, and for a while none is accepted."""
+    """Notifications are lost, blocks not told, sockets closed, and for a while none is accepted."""
     lose = encode_node_fault("lose_notification", probability=0.4)
+    fail = encode_node_fault("fail_block", probability=0.3)
     close = encode_node_fault("close_socket", probability=0.05)
-    for fault in (lose, close):
+    for fault in (lose, fail, close):
         yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s)
     at, refuse = random.pick_time(0.3, 0.6), encode_node_fault("refuse_socket")
     yield Fault(at, FaultKind.NODE_FAULT, refuse, random.pick_duration_s(1, 2))
@@ -166,6 +167,19 @@ def disorder_notifications(random: FaultRandom) -> Iterator[Fault]:
         encode_node_fault("false_notification", probability=0.3),
     ):
         yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s + 0.5)
+
+
+def refuse_blocks(random: FaultRandom) -> Iterator[Fault]:
+    """The node has no subscriptions to blocks, and its notifications are out of order.
+
+    Its sockets are closed in the beginning: what they are subscribed to is not refused any more.
+    """
+    refuse = encode_node_fault("refuse_method", methods=["blockSubscribe"])
+    yield Fault(0, FaultKind.NODE_FAULT, refuse, random.post_s + 0.5)
+    yield Fault(0, FaultKind.NODE_FAULT, encode_node_fault("close_socket"), 0.3)
+    lose = encode_node_fault("lose_notification", probability=0.2)
+    yield Fault(0, FaultKind.NODE_FAULT, lose, random.post_s)
+    yield from disorder_notifications(random)
 
 
 def disturb_notifications(random: FaultRandom) -> Iterator[Fault]:

@@ -24,6 +24,7 @@ from backend.trials.chaos.fault_generators import (
     pause_watching_workers,
     pause_within_lease,
     pause_worker,
+    refuse_blocks,
     set_database_clock,
     skew_worker_clock,
     terminate_workers,
@@ -204,6 +205,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "subscriptions_lost": Scenario("the node's WebSockets are lost", lose_subscriptions),
     "notifications_disordered": Scenario(
         "notifications come twice, late, out of order, or are false", disorder_notifications
+    ),
+    "blocks_refused": Scenario(
+        "the same and some are lost, of a node that refuses subscriptions to blocks", refuse_blocks
     ),
     "halted": Scenario(
         "trading is halted and resumed while workers are paused and killed", halt_trading

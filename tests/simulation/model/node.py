@@ -61,6 +61,10 @@ class NodeModel:
         self._random = random
         self._now = now
 
+    @property
+    def has_quorum(self) -> bool:
+        return False
+
     async def get_latest_blockhash(self) -> Blockhash:
         return await self._request(lambda: self._chain.latest_blockhash(self._now()))
 
@@ -144,14 +148,15 @@ class NodeModel:
             return None
         if self._chain.commitment_of(self._now(), landing) is Commitment.PROCESSED:
             return None
-        return _to_landed_transaction(landing)
+        return to_landed_transaction(landing)
 
 
 def _make_timeout() -> ReadFailure:
     return ReadFailure("node_timeout", "no response")
 
 
-def _to_landed_transaction(landing: Landing) -> LandedTransaction:
+def to_landed_transaction(landing: Landing) -> LandedTransaction:
+    """A transaction in a block as ``getTransaction`` returns it."""
     received = landing.amount_out if landing.err is None else 0
     return LandedTransaction(
         slot=landing.height,

@@ -1,4 +1,4 @@
-"""The node's notifications of signatures, as unreliable as they may be."""
+"""The node's notifications of signatures and blocks, as unreliable as they may be."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from contextvars import Context
 from random import Random
 from typing import Final
 
-from backend.chain.subscriptions.subscription import Subscription
+from backend.chain.subscriptions.client import REFUSAL_PAUSE_S
+from backend.chain.subscriptions.subscription import Subscription, SubscriptionKind
 from backend.chain.wire import Commitment
+from tests.simulation.model.block_news import BlockNews
 from tests.simulation.model.chain import ChainModel
 from tests.simulation.model.network import NetworkFaults
+from tests.simulation.model.node import to_landed_transaction
 
 LOOK_S: Final = 0.1
 LATE_MAX_S: Final = 5.0
@@ -19,7 +22,10 @@ LATENCY_MAX_S: Final = 0.02
 
 
 class NotificationsModel:
-    """One process's subscriptions: a notification may be lost, doubled, late, or false."""
+    """One process's subscriptions: a notification may be lost, doubled, late, or false.
+
+    Half of the nodes have no subscriptions to blocks.
+    """
 
     def __init__(
         self, chain: ChainModel, network: NetworkFaults, random: Random, now: Callable[[], float]
@@ -28,26 +34,48 @@ class NotificationsModel:
         self._network = network
         self._random = random
         self._now = now
-        self._wanted: set[Subscription] = set()
+        self._wanted: dict[Subscription, None] = {}
+        self._has_blocks = random.random() < 0.5
+        self._blocks_paused_until = 0.0
 
     @property
     def is_live(self) -> bool:
         return not self._network.is_down
 
+    @property
+    def tip_slot(self) -> int:
+        return self._chain.height(self._now())
+
     def add(self, subscription: Subscription) -> bool:
         if self._random.random() < 0.1:
             return False  # refused
-        self._wanted.add(subscription)
+        is_of_blocks = subscription.kind is SubscriptionKind.BLOCK
+        if is_of_blocks and self._now() < self._blocks_paused_until:
+            return False
+        self._wanted[subscription] = None
         self._call_later(self._random.uniform(0, LATENCY_MAX_S), self._confirm, subscription)
         return True
 
     def remove(self, subscription: Subscription) -> None:
-        self._wanted.discard(subscription)
+        self._wanted.pop(subscription, None)
+        subscription.number = None
 
     def finish(self, subscription: Subscription) -> None:
-        self._wanted.discard(subscription)
+        self.remove(subscription)
+
+    def pause(self, kind: SubscriptionKind, reason: str) -> None:
+        self._blocks_paused_until = self._now() + REFUSAL_PAUSE_S
+        for subscription in [each for each in self._wanted if each.kind is kind]:
+            self.remove(subscription)
+            subscription.is_refused = True
+            subscription.on_lost()
 
     def _confirm(self, subscription: Subscription) -> None:
+        if self._network.is_closed or subscription not in self._wanted:
+            return
+        if subscription.kind is SubscriptionKind.BLOCK:
+            self._confirm_blocks(subscription)
+            return
         subscription.number = 1
         chance = self._random.random()
         if chance < 0.1:
@@ -56,6 +84,25 @@ class NotificationsModel:
             self._call_later(self._random.uniform(0, 2), self._lose, subscription)
         else:
             self._look(subscription)
+
+    def _confirm_blocks(self, subscription: Subscription) -> None:
+        if not self._has_blocks:
+            self.pause(SubscriptionKind.BLOCK, "the node has none")
+            return
+        subscription.number = 1
+        subscription.on_confirmed()
+        news = BlockNews(
+            subscription, self._chain, self._network, self._random, self._now, to_landed_transaction
+        )
+        news.look()
+        if self._random.random() < 0.3:
+            self._call_later(self._random.uniform(0, 5), self._reconnect, subscription)
+
+    def _reconnect(self, subscription: Subscription) -> None:
+        """Lose the subscription with its connection, and make it anew."""
+        if subscription in self._wanted and not self._network.is_closed:
+            self._lose(subscription)
+            self._call_later(self._random.uniform(0, 2), self._confirm, subscription)
 
     def _lose(self, subscription: Subscription) -> None:
         subscription.number = None
