@@ -29,6 +29,21 @@ class Token:
     mint: str
     decimals: int
 
+    # Every order compares and looks up tokens thirty times, nearly always one with itself.
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Token):
+            return NotImplemented
+        return (self.mint, self.symbol, self.decimals) == (
+            other.mint,
+            other.symbol,
+            other.decimals,
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.mint)
+
 
 class TransactionCosts(NamedTuple):
     """What a landed transaction took from its wallet besides the amount, in lamports.

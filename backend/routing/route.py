@@ -152,6 +152,8 @@ class Route:
     @property
     def residuals(self) -> list[tuple[Token, int]]:
         """What is expected to be left of the tokens in between, in base units."""
+        if len(self.legs) == 1:
+            return []
         hops = self.hops
         left = [
             (hop.token_out, hop.amount_out - following.amount_in)
@@ -164,7 +166,9 @@ class Route:
         return max(self._last_legs, key=lambda leg: leg.quote.amount_out)
 
     @property
-    def _last_legs(self) -> list[Leg]:
+    def _last_legs(self) -> Sequence[Leg]:
+        if len(self.legs) == 1:
+            return self.legs
         token_out = self.legs[-1].token_out
         return [leg for leg in self.legs if leg.token_out == token_out]
 
