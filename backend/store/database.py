@@ -191,7 +191,10 @@ class _AcquiredConnection(_AcquireContext):
             return
         if isinstance(error, DATABASE_ERRORS):
             await self.pool.drop(connection, error)
-        await super().__aexit__(*exc)
+        # How it goes back is not what its user has to know, who may have been cancelled: asyncpg
+        # closes one that does not, as where the server does not answer.
+        with suppress(*DATABASE_ERRORS):
+            await super().__aexit__(*exc)
 
     def __await__(self) -> Generator[Any, Any, DatabaseConnection]:
         return self.__aenter__().__await__()

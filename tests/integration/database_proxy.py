@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 
 class DatabaseProxy:
-    """A proxy in front of PostgreSQL, whose connections can be cut and restored."""
+    """A proxy in front of PostgreSQL, whose connections can be cut and restored, and held up."""
 
     def __init__(self, url: str, folder: Path) -> None:
         parts = urlsplit(url)
@@ -21,6 +21,12 @@ class DatabaseProxy:
         self.url = urlunsplit(parts._replace(query=query))
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._flow = asyncio.Event()
+        self._flow.set()
+
+    def hold(self) -> None:
+        """Pass nothing on any more, as a server that is stopped; ``cut`` ends it."""
+        self._flow.clear()
 
     async def restore(self) -> None:
         self._server = await asyncio.start_unix_server(self._relay, self._path)
@@ -31,23 +37,24 @@ class DatabaseProxy:
         self._path.unlink(missing_ok=True)
         for writer in tuple(self._writers):
             writer.transport.abort()
+        self._flow.set()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_unix_connection(self._target)
         writers = {writer, server_writer}
         self._writers |= writers
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_copy_bytes(reader, server_writer))
-            tasks.create_task(_copy_bytes(server_reader, writer))
+            tasks.create_task(self._copy_bytes(reader, server_writer))
+            tasks.create_task(self._copy_bytes(server_reader, writer))
         self._writers -= writers
 
-
-async def _copy_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    async def _copy_bytes(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                await self._flow.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
 
 
 @asynccontextmanager

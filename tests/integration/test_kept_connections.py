@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ import pytest_asyncio
 
 from backend.store import database
 from backend.store.database import DatabasePool, open_pool
+from tests.integration.database_proxy import open_database_proxy
 
 
 @pytest_asyncio.fixture
@@ -127,6 +129,32 @@ async def test_a_cancelled_statement_leaves_a_usable_connection(pool: DatabasePo
             await read_pid(pool)
             sleeper.cancel()
     await read_pids(pool)
+
+
+@pytest.mark.parametrize("timeout", [None, 0.2])
+async def test_one_that_is_cancelled_ends_so_where_the_server_does_not_answer(
+    database_url: str, data_dir: Path, timeout: float | None
+) -> None:
+    async with (
+        open_database_proxy(database_url, data_dir) as proxy,
+        open_pool(proxy.url, connections_max=1, timeout_s=1) as pool,
+    ):
+        async with pool.acquire(timeout=0.2):
+            pass  # it is kept
+
+        async def wait_for_server() -> None:
+            async with pool.acquire(timeout=timeout) as connection:
+                proxy.hold()
+                is_sent.set()
+                await connection.execute("SELECT 1")
+
+        is_sent = asyncio.Event()
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+            user = tasks.create_task(wait_for_server())
+            await is_sent.wait()
+            user.cancel()
+        assert user.cancelled()
+        await proxy.cut()
 
 
 async def test_old_connections_are_replaced_now_and_then(
