@@ -222,7 +222,8 @@ class SimulatedCluster:
         if self._seed % 3:
             return None
         random = self._make_random(self._seed, f"{process} notifications")
-        return NotificationsModel(self.chain, self.node_network, random, self.loop.time)
+        node = self.chain, self.node_network, self.node_faults
+        return NotificationsModel(*node, random, self.loop.time)
 
     def _report_job_failure(self, process: SimulatedProcess, error: Exception) -> None:
         self.violations.append(f"broken: a job of {process} failed with {error!r}")

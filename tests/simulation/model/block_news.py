@@ -14,6 +14,7 @@ from backend.chain.subscriptions.subscription import Subscription
 from backend.chain.wire import Commitment
 from tests.simulation.model.chain import ChainModel, Landing
 from tests.simulation.model.network import NetworkFaults
+from tests.simulation.model.node import NodeFaults, to_landed_transaction
 
 LOOK_S: Final = 0.1
 LATE_MAX_S: Final = 5.0
@@ -21,7 +22,7 @@ LATENCY_MAX_S: Final = 0.02
 
 
 class BlockNews:
-    """One subscription's blocks, each once it is confirmed.
+    """One subscription's blocks, each once it is confirmed; a node without history reads none.
 
     One may be lost, doubled, late, or told as an error. Others have what never happened: a
     transaction with a signature of another, and bytes that nobody signed.
@@ -32,16 +33,16 @@ class BlockNews:
         subscription: Subscription,
         chain: ChainModel,
         network: NetworkFaults,
+        node_faults: NodeFaults,
         random: Random,
         now: Callable[[], float],
-        to_landed: Callable[[Landing], LandedTransaction],
     ) -> None:
         self._subscription = subscription
         self._chain = chain
         self._network = network
         self._random = random
         self._now = now
-        self._to_landed = to_landed
+        self._node_faults = node_faults
         self._told = {each for each, landing in chain.landings.items() if self._is_told(landing)}
 
     def look(self) -> None:
@@ -66,12 +67,12 @@ class BlockNews:
         return is_confirmed and now >= landing.visible_at
 
     def _tell_block(self, height: int, landings: Sequence[Landing]) -> None:
-        result = _build_result(height, [_encode(self._to_landed(each)) for each in landings])
+        result = _build_result(height, [_encode(to_landed_transaction(each)) for each in landings])
         chance = self._random.random()
         late_s = self._random.uniform(0, LATE_MAX_S if chance < 0.3 else LATENCY_MAX_S)
         if chance < 0.1:
             return  # lost
-        if chance < 0.2:
+        if chance < 0.2 or self._node_faults.has_no_history:
             error = {"slot": height, "block": None, "err": "BlockStoreError"}
             result = {"context": {"slot": height}, "value": error}
         self._tell(result, late_s)
@@ -80,7 +81,7 @@ class BlockNews:
 
     def _falsify(self, landing: Landing) -> Any:
         """A transaction that is not confirmed, with the outcome that it does not have."""
-        content = _encode(self._to_landed(landing))
+        content = _encode(to_landed_transaction(landing))
         content["meta"]["err"] = "ProgramFailedToComplete" if landing.err is None else None
         wire = landing.transaction.wire
         content["transaction"][0] = b64encode(wire[:-1] + bytes([wire[-1] ^ 1])).decode()

@@ -6,7 +6,7 @@ real PostgreSQL. Times are seconds on the database's own clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from backend.domain.groups.brackets import Bracket
@@ -186,18 +186,14 @@ class DatabaseModel(RowSet):
         ]
 
     def find_recorded(
-        self,
-        keys: Sequence[LeaseKey],
-        seqs: Sequence[int],
-        vias: Sequence[str | None],
-        claims: Sequence[str | None],
+        self, writes: Iterable[tuple[UUID, int, int, str | None, str | None]]
     ) -> list[UUID]:
         """``_FIND_RECORDED``: returns the orders that moved on from a seq under the same epoch."""
         found = []
-        for key, seq, via, claim in zip(keys, seqs, vias, claims, strict=True):
-            row = self.rows.get(key.id)
+        for order_id, epoch, seq, via, claim in writes:
+            row = self.rows.get(order_id)
             steps = 1 + (via is not None) + (claim is not None)
-            if row is not None and self.matches_fence(row, key.epoch, seq + steps):
+            if row is not None and self.matches_fence(row, epoch, seq + steps):
                 found.append(row.id)
         return found
 

@@ -14,7 +14,7 @@ from backend.chain.wire import Commitment
 from tests.simulation.model.block_news import BlockNews
 from tests.simulation.model.chain import ChainModel
 from tests.simulation.model.network import NetworkFaults
-from tests.simulation.model.node import to_landed_transaction
+from tests.simulation.model.node import NodeFaults
 
 LOOK_S: Final = 0.1
 LATE_MAX_S: Final = 5.0
@@ -28,8 +28,14 @@ class NotificationsModel:
     """
 
     def __init__(
-        self, chain: ChainModel, network: NetworkFaults, random: Random, now: Callable[[], float]
+        self,
+        chain: ChainModel,
+        network: NetworkFaults,
+        node_faults: NodeFaults,
+        random: Random,
+        now: Callable[[], float],
     ) -> None:
+        self._node_faults = node_faults
         self._chain = chain
         self._network = network
         self._random = random
@@ -91,10 +97,9 @@ class NotificationsModel:
             return
         subscription.number = 1
         subscription.on_confirmed()
-        news = BlockNews(
-            subscription, self._chain, self._network, self._random, self._now, to_landed_transaction
-        )
-        news.look()
+        BlockNews(
+            subscription, self._chain, self._network, self._node_faults, self._random, self._now
+        ).look()
         if self._random.random() < 0.3:
             self._call_later(self._random.uniform(0, 5), self._reconnect, subscription)
 

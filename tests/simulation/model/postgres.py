@@ -27,6 +27,7 @@ from tests.simulation.model.slice_statements import SLICE_STATEMENTS
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.transition_write import (
     TransitionWrite,
+    join_rows,
     parse_children,
     parse_writes,
 )
@@ -217,8 +218,7 @@ def _trace_writes(
 
 
 def _run_find_recorded(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    keys = [LeaseKey(*values) for values in zip(args[0], args[1], strict=True)]
-    found = server.database.find_recorded(keys, *args[2:])
+    found = server.database.find_recorded(join_rows(args))
     server.trace.add(client, "finds recorded", found)
     return _epoch_rows(server, found)
 

@@ -14,6 +14,7 @@ from backend.domain.waiting.slices import LATE_AFTER, SliceSchedule
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import OrderRow
 from tests.simulation.model.stored_terms import parse_stored_terms
+from tests.simulation.model.transition_write import join_rows
 
 
 def is_sliced(row: OrderRow) -> bool:
@@ -77,9 +78,9 @@ class SliceWrite:
         return self.terms.condition is not None
 
 
-def parse_slices(columns: Sequence[Sequence[Any]]) -> list[SliceWrite]:
+def parse_slices(columns: Sequence[Sequence[Any] | None]) -> list[SliceWrite]:
     """Parse the rows that are placed from the columns of the statement."""
-    return [_parse_slice(values) for values in zip(*columns, strict=True)]
+    return [_parse_slice(values) for values in join_rows(columns)]
 
 
 def _parse_slice(values: Sequence[Any]) -> SliceWrite:

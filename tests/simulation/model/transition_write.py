@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -40,11 +40,15 @@ class TransitionWrite(NamedTuple):
     lacks_costs: bool
 
 
+def join_rows(columns: Sequence[Sequence[Any] | None]) -> Iterator[tuple[Any, ...]]:
+    """The rows of columns, of which those without any value are ``None``, as ``unnest`` has it."""
+    empty = [None] * len((columns and columns[0]) or ())
+    return zip(*(empty if column is None else column for column in columns), strict=True)
+
+
 def parse_writes(columns: Sequence[Sequence[Any] | None]) -> list[TransitionWrite]:
     """Parse the rows that the journal writes from the columns of its statement."""
-    empty = [None] * len(columns[0] or ())
-    rows = zip(*(empty if column is None else column for column in columns), strict=True)
-    return [_parse_write(values) for values in rows]
+    return [_parse_write(values) for values in join_rows(columns)]
 
 
 def _parse_write(values: Sequence[Any]) -> TransitionWrite:
@@ -76,9 +80,9 @@ def _parse_write(values: Sequence[Any]) -> TransitionWrite:
     )
 
 
-def parse_children(columns: Sequence[Sequence[Any]]) -> list[ChildOrder]:
+def parse_children(columns: Sequence[Sequence[Any] | None]) -> list[ChildOrder]:
     """Parse the orders that a statement stores as children from its columns."""
-    return [_parse_child(values) for values in zip(*columns, strict=True)]
+    return [_parse_child(values) for values in join_rows(columns)]
 
 
 def _parse_child(values: Sequence[Any]) -> ChildOrder:
