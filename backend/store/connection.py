@@ -8,6 +8,7 @@ statement with each execution, in the same message exchange; only its descriptio
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 import ssl
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from backend.domain.errors import Rejected
 from backend.runtime import observe_database, trace
@@ -56,6 +58,24 @@ SELECT pg_terminate_backend(pg_backend_pid())
 WHERE current_setting('transaction_read_only') = 'on' AND NOT pg_is_in_recovery()
 """
 
+
+class StoreTransaction(Transaction):
+    """A transaction in whose block a cancellation stays one, also if it cannot be rolled back.
+
+    The rollback waits for the cancelled statement, and raises ``TimeoutError`` where the server
+    does not answer: who repeats what failed by that would go on.
+    """
+
+    __slots__ = ()
+
+    async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        try:
+            await super().__aexit__(kind, error, traceback)
+        except DATABASE_ERRORS:
+            if not isinstance(error, asyncio.CancelledError):
+                raise
+
+
 if TYPE_CHECKING:  # generic for the type checker only
     _Connection = asyncpg.Connection[asyncpg.Record]
 else:
@@ -80,6 +100,11 @@ class StoreConnection(_Connection):
         super().__init__(*args, **options)
         self.is_pooled = True  # until the session has shown that it is its own
         self._descriptions: dict[str, Any] = {}
+
+    def transaction(self, **options: Any) -> StoreTransaction:
+        """A transaction for the length of a block; ``options`` as of asyncpg's."""
+        options = {"isolation": None, "readonly": False, "deferrable": False, **options}
+        return StoreTransaction(self, **options)
 
     async def _get_statement(self, query: str, timeout: float | None, **options: Any) -> Any:
         prepare = super()._get_statement  # type: ignore[misc]  # no type, as below: not public

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import asyncpg
@@ -131,9 +131,10 @@ async def test_a_cancelled_statement_leaves_a_usable_connection(pool: DatabasePo
     await read_pids(pool)
 
 
+@pytest.mark.parametrize("in_transaction", [False, True])
 @pytest.mark.parametrize("timeout", [None, 0.2])
 async def test_one_that_is_cancelled_ends_so_where_the_server_does_not_answer(
-    database_url: str, data_dir: Path, timeout: float | None
+    database_url: str, data_dir: Path, timeout: float | None, in_transaction: bool
 ) -> None:
     async with (
         open_database_proxy(database_url, data_dir) as proxy,
@@ -143,7 +144,10 @@ async def test_one_that_is_cancelled_ends_so_where_the_server_does_not_answer(
             pass  # it is kept
 
         async def wait_for_server() -> None:
-            async with pool.acquire(timeout=timeout) as connection:
+            async with AsyncExitStack() as stack:
+                connection = await stack.enter_async_context(pool.acquire(timeout=timeout))
+                if in_transaction:
+                    await stack.enter_async_context(connection.transaction())
                 proxy.hold()
                 is_sent.set()
                 await connection.execute("SELECT 1")
