@@ -167,6 +167,8 @@ async def test_what_one_node_refuses_is_a_note_and_what_all_refuse_a_fault(tmp_p
         found = await report(urls[:2])
         assert list_texts(found, is_fault=True) == []
         notes = " ".join(list_texts(found, is_fault=False))
+        assert "refuses subscriptions: " in notes, "as no WebSocket follows from its address"
+        assert "refuses blockSubscribe" not in notes, "which is part of it"
         assert "refuses JSON-RPC arrays: every call is a request of its own" in notes
         assert all(f"refuses {name}: another node is asked" in notes for name in refused)
         found = await report(urls[:1])

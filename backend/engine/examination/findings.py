@@ -94,7 +94,7 @@ def _judge_together(settings: Settings, nodes: Sequence[NodeExamination]) -> Ite
                 " two others say which of them is on another fork: add a node to SOLANA_RPC_URL",
             )
     for ability in Ability:
-        refusing = [node for node in answering if ability in node.refusals]
+        refusing = [node for node in answering if _refuses(node, ability)]
         names = ", ".join(node.name for node in refusing)
         if not refusing:
             continue
@@ -107,6 +107,14 @@ def _judge_together(settings: Settings, nodes: Sequence[NodeExamination]) -> Ite
             harm = _HARMLESS.get(ability) if is_missing or ability not in _NEEDED else None
             text = f"{names} refuses {ability}: {harm or 'another node is asked'}"
             yield Finding(is_fault=False, text=text)
+
+
+def _refuses(node: NodeExamination, ability: Ability) -> bool:
+    """Whether a node refuses something, other than blocks as it has no subscriptions at all."""
+    if ability is Ability.BLOCKS:
+        reason = node.refusals.get(ability)
+        return reason is not None and reason != node.refusals.get(Ability.SUBSCRIPTIONS)
+    return ability in node.refusals
 
 
 def _is_needed(settings: Settings, ability: Ability) -> bool:
