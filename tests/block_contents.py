@@ -23,7 +23,7 @@ def sign(message: Message | MessageV0) -> SignedTransaction:
 
 SIGNED = sign(MessageV0.try_compile(PAYER, [], [], Hash.default()))
 OTHER = sign(MessageV0.try_compile(PAYER, [], [], Hash.new_unique()))
-META: dict[str, Any] = {"err": None, "fee": 5_000, "preBalances": [9], "postBalances": [4]}
+META: dict[str, Any] = {"err": None, "fee": 5_000, "preBalances": [9_000], "postBalances": [4_000]}
 
 
 def encode(wire: bytes) -> list[str]:

@@ -32,7 +32,9 @@ from backend.venues.venue import Venue
 
 _FAILED_LOG: Final = re.compile(r"Program (\w{32,44}) failed: ")
 
-_SOL_SHORTAGE_LOG: Final = re.compile(r"Transfer: insufficient lamports (\d+), need (\d+)")
+_SOL_SHORTAGE_LOG: Final = re.compile(
+    r"Transfer: insufficient lamports ([0-9]{1,20}), need ([0-9]{1,20})"
+)
 """What the system program logs of the account that pays, whether for a transfer or for rent."""
 
 _FUNDS_CODE: Final = INSUFFICIENT_FUNDS
@@ -97,7 +99,11 @@ def read_fill(landed: LandedTransaction, owner: Pubkey, mint_in: Pubkey, mint_ou
 
     For a token this is the change of the balances of that mint and owner. SOL arrives unwrapped,
     in the account that also pays the fee, the tip, and the rent of accounts that are opened.
+
+    Raises ``ValueError`` or ``IndexError`` if the node's record is malformed or incomplete.
     """
+    if not landed.tokens_before:  # pools hold tokens before each swap
+        raise ValueError("the balances of tokens before the swap are missing")
     owner_address = str(owner)
     costs = read_costs(landed, owner_address)
     changes = _compute_token_changes(landed, owner_address)
@@ -206,5 +212,8 @@ def _describe_sol_shortage(logs: Sequence[str]) -> str:
 def _find_failed_program(logs: Sequence[str]) -> Pubkey | None:
     for line in logs:
         if match := _FAILED_LOG.match(line):
-            return Pubkey.from_string(match[1])
+            try:
+                return Pubkey.from_string(match[1])
+            except ValueError:
+                return None
     return None

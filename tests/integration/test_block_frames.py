@@ -109,9 +109,22 @@ async def test_a_block_settles_what_it_has_among_others_and_nothing_is_subscribe
         make_result(make_content(SPOILED.wire)),
         make_result(make_content(SIGNED.wire, fee=None)),
         make_result(make_content(SIGNED.wire) | {"meta": None}),
+        make_result(make_content(SIGNED.wire, err=False)),
+        make_result(make_content(SIGNED.wire, err={"InstructionError": [0, "\0"]})),
+        make_result(make_content(SIGNED.wire, fee=-5_000)),
+        make_result(make_content(SIGNED.wire, postBalances=[1e30])),
         make_result(make_content(SIGNED.wire), slot=FIRST_SLOT + 1_000),
     ],
-    ids=["other bytes", "no fee", "no meta", "a slot to come"],
+    ids=[
+        "other bytes",
+        "no fee",
+        "no meta",
+        "an error that is none",
+        "an error with a name that is none",
+        "a fee below zero",
+        "a balance beyond all",
+        "a slot to come",
+    ],
 )
 async def test_a_block_that_cannot_be_believed_is_a_hint_to_fetch(result: Any) -> None:
     async with open_follower() as follower:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
@@ -30,6 +31,7 @@ from tests.unit.test_transactions import (
 
 RENT = 2_039_280
 COSTS = TransactionCosts(5_120, 120)
+VAULT = {9: TokenBalance(str(USDC), str(CPMM.program), 10**9)}
 
 
 def make_landed(
@@ -45,8 +47,8 @@ def make_landed(
         units=None,
         lamports_before=tuple(lamports[0]),
         lamports_after=tuple(lamports[1]),
-        tokens_before=before,
-        tokens_after=after,
+        tokens_before=VAULT | before,
+        tokens_after=VAULT | after,
         wire=build_transaction().wire,
     )
 
@@ -77,6 +79,17 @@ def test_a_fill_into_a_new_account_is_all_that_it_holds_and_costs_its_rent() -> 
     lamports = [10**9, 0, 0, 0, 1_000, 0, 0], [0, 0, 0, 0, RENT, RENT + 7, RENT]
     fill = read_fill(make_landed({}, after, lamports), owner, JUP, USDC)
     assert (fill.amount_out, fill.costs) == (123, COSTS._replace(rent=2 * RENT - 1_000))
+
+
+def test_a_record_without_the_tokens_before_a_swap_tells_no_fill() -> None:
+    owner = create_paper_wallet().address
+    count = len(read_message(build_transaction()).account_keys)
+    lamports = [10**9] * count, [10**9 + 500] * count
+    after = {4: TokenBalance(str(USDC), str(owner), 123)}
+    for mint_out in (USDC, NATIVE_MINT):
+        landed = replace(make_landed({}, after, lamports), tokens_before={})
+        with pytest.raises(ValueError, match="missing"):
+            read_fill(landed, owner, JUP, mint_out)
 
 
 def test_a_reverted_transaction_has_cost_its_fee_by_the_number_of_its_signatures() -> None:

@@ -67,6 +67,48 @@ def test_what_cannot_be_verified_is_not_believed(
     assert read_landed(SIGNED, block, content, tip) is None
 
 
+def make_tokens(**changes: Any) -> list[Any]:
+    balance = {
+        "accountIndex": 0,
+        "mint": str(PAYER),
+        "owner": str(PAYER),
+        "uiTokenAmount": {"amount": "7"},
+    }
+    return [balance | changes]
+
+
+NUMBERS: tuple[Any, ...] = (True, -1, 4_000.5, 1e30, 2**63, "4000", "\u0663", [], {})
+ERRORS: tuple[Any, ...] = (False, 0, 1.5, [], {}, "", "a\0", "a b", {"a": 1, "b": 2})
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        *({"err": each} for each in ERRORS),
+        *({"err": {"InstructionError": e}} for e in (7, [0], [0, "\0"], [-1, "a"], [0, None])),
+        *({"err": {"InstructionError": [0, {"Custom": n}]}} for n in (*NUMBERS[:5], None, 2**32)),
+        *({"fee": each} for each in (*NUMBERS, 9_001)),
+        *({"computeUnitsConsumed": each} for each in NUMBERS),
+        *({"postBalances": [each]} for each in NUMBERS),
+        {"postBalances": []},
+        {"postBalances": [1, 2]},
+        {"preBalances": "9000"},
+        *({"preTokenBalances": make_tokens(accountIndex=each)} for each in NUMBERS),
+        *(
+            {"postTokenBalances": make_tokens(uiTokenAmount={"amount": each})}
+            for each in (7, 7.5, True, "-7", " 7", "7_0", "1e9", "", "\u0663", str(2**64), "9" * 99)
+        ),
+        *({"postTokenBalances": make_tokens(mint=each)} for each in (None, "x", "\0" * 32, 7)),
+        *({"postTokenBalances": make_tokens(owner=each)} for each in (None, "x", "\0" * 32, 7)),
+        {"postTokenBalances": 2 * make_tokens()},
+    ],
+    ids=repr,
+)
+def test_what_no_node_writes_is_not_guessed(meta: dict[str, Any]) -> None:
+    assert read_landed(SIGNED, make_block(), make_content(postTokenBalances=make_tokens()), TIP)
+    assert read_landed(SIGNED, make_block(), make_content(**meta), TIP) is None
+
+
 def test_a_mark_finds_a_transaction_by_its_signature_alone() -> None:
     assert read_mark(make_content()) == make_mark(SIGNED.wire)
     assert read_mark(make_content(SIGNED.wire[:70])) == make_mark(SIGNED.wire)

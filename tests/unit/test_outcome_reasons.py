@@ -6,7 +6,9 @@ import pytest
 from solders.pubkey import Pubkey
 
 from backend.chain.outcomes import classify_onchain_error
+from backend.chain.rpc.results import read_statuses
 from backend.domain.errors import Rejected
+from backend.execution.confirmation.signature_search import read_result
 from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.spl import ATA_PROGRAM, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
@@ -47,6 +49,30 @@ def test_without_the_figures_both_causes_are_named() -> None:
     reason = classify({"InstructionError": [2, {"Custom": 1}]}, make_logs(SYSTEM_PROGRAM))
     assert "the amount" in reason
     assert "rent" in reason
+
+
+@pytest.mark.parametrize(
+    ("logs", "code"),
+    [
+        (["Program 00000000000000000000000000000000 failed: x"], "failed_on_chain"),
+        (
+            make_logs(SYSTEM_PROGRAM, f"Transfer: insufficient lamports {'9' * 5_000}, need 1"),
+            "insufficient_funds",
+        ),
+    ],
+)
+def test_logs_that_cannot_be_read_explain_nothing(logs: list[str], code: str) -> None:
+    error = classify_onchain_error({"InstructionError": [2, {"Custom": 1}]}, logs, ())
+    assert error.code == code
+
+
+@pytest.mark.parametrize("err", [False, 0, [], {}, "", "\0", {"InstructionError": [0, "\0"]}])
+def test_a_status_with_an_error_that_is_none_shows_no_outcome(err: object) -> None:
+    value = {"slot": 7, "err": err, "confirmationStatus": "finalized"}
+    good = {"slot": 7, "err": None, "confirmationStatus": "finalized"}
+    statuses = read_statuses({"context": {"slot": 9}, "value": [value, good, None]}, 3)
+    outcomes = [read_result(each).outcome.value for each in statuses.entries]
+    assert outcomes == ["unresolved", "landed", "unresolved"]
 
 
 @pytest.mark.parametrize("program", [TOKEN_PROGRAM, TOKEN_2022_PROGRAM])

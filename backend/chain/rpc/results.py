@@ -14,6 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from backend.chain.rpc.scalars import (
+    read_address,
+    read_amount,
+    read_count,
+    read_counts,
+    read_error,
+)
 from backend.chain.wire import Commitment
 from backend.venues.venue import Account
 
@@ -188,7 +195,7 @@ def read_simulation(result: Json) -> SimulationResult:
     value = result["value"]
     units = value.get("unitsConsumed")
     return SimulationResult(
-        value["err"],
+        read_error(value["err"]),
         tuple(map(str, value.get("logs") or ())),
         None if units is None else int(units),
         int(result["context"]["slot"]),
@@ -205,11 +212,18 @@ def read_statuses(result: Json, expected: int) -> SignatureStatuses:
 
 
 def read_status(value: Json) -> SignatureStatus | None:
-    """Read one signature's status; a commitment of ``null`` means that its block is finalized."""
+    """Read one signature's status; a commitment of ``null`` means that its block is finalized.
+
+    One with an error that is none shows no outcome: the others of its request still do.
+    """
     if value is None:
         return None
-    commitment = value.get("confirmationStatus") or Commitment.FINALIZED
-    return SignatureStatus(int(value["slot"]), value["err"], Commitment(commitment))
+    slot, err = read_count(value["slot"]), value["err"]
+    commitment = Commitment(value.get("confirmationStatus") or Commitment.FINALIZED)
+    try:
+        return SignatureStatus(slot, read_error(err), commitment)
+    except (TypeError, ValueError):
+        return SignatureStatus(slot, None, Commitment.PROCESSED)
 
 
 def read_address_signatures(result: Json) -> list[AddressSignature]:
@@ -231,24 +245,33 @@ def read_transaction(result: Json) -> LandedTransaction | None:
     if encoding != "base64":
         raise ValueError("not base64")
     units = meta.get("computeUnitsConsumed")
+    before, after = read_counts(meta["preBalances"]), read_counts(meta["postBalances"])
+    fee = read_count(meta["fee"])
+    if len(before) != len(after) or (before and fee > before[0]):
+        raise ValueError("balances that do not fit together")
     return LandedTransaction(
-        slot=int(result["slot"]),
-        err=meta["err"],
-        fee_lamports=int(meta["fee"]),
+        slot=read_count(result["slot"]),
+        err=read_error(meta["err"]),
+        fee_lamports=fee,
         logs=tuple(map(str, meta.get("logMessages") or ())),
-        units=None if units is None else int(units),
-        lamports_before=tuple(map(int, meta["preBalances"])),
-        lamports_after=tuple(map(int, meta["postBalances"])),
-        tokens_before=_token_balances(meta.get("preTokenBalances")),
-        tokens_after=_token_balances(meta.get("postTokenBalances")),
+        units=None if units is None else read_count(units),
+        lamports_before=before,
+        lamports_after=after,
+        tokens_before=_read_token_balances(meta.get("preTokenBalances")),
+        tokens_after=_read_token_balances(meta.get("postTokenBalances")),
         wire=b64decode(data, validate=True),
     )
 
 
-def _token_balances(balances: Json) -> dict[int, TokenBalance]:
-    return {
-        int(b["accountIndex"]): TokenBalance(
-            str(b["mint"]), str(b["owner"]), int(b["uiTokenAmount"]["amount"])
+def _read_token_balances(balances: Json) -> dict[int, TokenBalance]:
+    read = {
+        read_count(b["accountIndex"]): TokenBalance(
+            read_address(b["mint"]),
+            read_address(b["owner"]),
+            read_amount(b["uiTokenAmount"]["amount"]),
         )
         for b in balances or ()
     }
+    if len(read) != len(balances or ()):
+        raise ValueError("a token account is listed twice")
+    return read
