@@ -20,7 +20,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.nodes.solana_node import SolanaNode
-from backend.chain.subscriptions.address import choose_websocket_url
+from backend.chain.subscriptions.address import choose_websocket_url, has_same_host
 from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.config.chain.node_urls import parse_node_urls
@@ -258,7 +258,8 @@ async def _open_subscriptions(
     if url is None:
         return None
     random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-    subscriptions = NodeSubscriptions(url, random=random)
+    is_of_node = has_same_host(url, rpc_url)
+    subscriptions = NodeSubscriptions(url, random=random, is_of_node=is_of_node)
     await stack.enter_async_context(run_in_background(subscriptions.run))
     return subscriptions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.chain.subscriptions.address import choose_websocket_url
+from backend.chain.subscriptions.address import choose_websocket_url, has_same_host
 from backend.config import ConfigurationError, Settings
 from backend.domain.lifecycle import SignatureOutcome
 from tests.integration.node_subscriber import (
@@ -162,6 +162,23 @@ def test_the_websocket_is_where_solanas_tools_look_for_it_unless_it_is_set(
     setting: str, rpc_url: str, expected: str | None
 ) -> None:
     assert choose_websocket_url(setting, rpc_url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "rpc_url", "expected"),
+    [
+        ("ws://node:8900", "http://node:8899", True),
+        ("wss://Node/path", "https://user:secret@node:443/v2", True),
+        ("ws://[::1]:8900", "http://[::1]:8899", True),
+        ("wss://other/path", "http://node:8899", False),
+        ("ws://127.0.0.1:8900", "http://localhost:8899", False),
+        ("ws://[", "http://[", False),
+    ],
+)
+def test_what_is_told_decides_nothing_where_another_host_is_asked(
+    url: str, rpc_url: str, expected: bool
+) -> None:
+    assert has_same_host(url, rpc_url) is expected
 
 
 @pytest.mark.parametrize("url", ["http://node:8900", "wss://node:70000", "node", "ws://"])

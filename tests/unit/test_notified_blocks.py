@@ -143,6 +143,7 @@ class Notifications:
     """A node that confirms what a test lets it confirm."""
 
     is_live = True
+    is_of_node = True
     tip_slot: int | None = TIP
 
     def __init__(self) -> None:

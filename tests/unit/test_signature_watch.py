@@ -194,6 +194,7 @@ class PromisingNode:
     """Notifications that are promised and never come."""
 
     is_live = True
+    is_of_node = True
     tip_slot: int | None = 10
 
     def __init__(self) -> None:

@@ -31,6 +31,14 @@ def choose_websocket_url(setting: str, rpc_url: str) -> str | None:
     return SplitResult(scheme, _shift_port(parts, port), parts.path, parts.query, "").geturl()
 
 
+def has_same_host(url: str, rpc_url: str) -> bool:
+    """Whether a WebSocket is of the host that answers requests, by the names in the addresses."""
+    try:
+        return urlsplit(url).hostname == urlsplit(rpc_url).hostname
+    except ValueError:
+        return False
+
+
 def _shift_port(parts: SplitResult, port: int | None) -> str:
     if port is None:
         return parts.netloc

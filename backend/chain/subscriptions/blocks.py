@@ -41,6 +41,9 @@ def list_block_params(wallet: Pubkey) -> list[Json]:
 class NodeNotifications(Protocol):
     """The part of ``NodeSubscriptions`` that is needed here."""
 
+    is_of_node: bool
+    """Whether the host that tells is the one that is asked."""
+
     @property
     def is_live(self) -> bool:
         """Whether notifications arrive at present, as far as is known."""

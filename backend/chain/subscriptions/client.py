@@ -47,10 +47,14 @@ UNSENT_MAX: Final = 10_000
 
 
 class NodeSubscriptions:
-    """The subscriptions of one process; ``run`` must be running."""
+    """The subscriptions of one process; ``run`` must be running.
 
-    def __init__(self, url: str, *, random: Random) -> None:
+    ``is_of_node`` is whether the WebSocket is of the host that is asked as well.
+    """
+
+    def __init__(self, url: str, *, random: Random, is_of_node: bool = True) -> None:
         self._url = url
+        self.is_of_node = is_of_node
         self._random = random
         self._wanted: dict[Subscription, None] = {}
         self._requested: dict[int, Subscription] = {}

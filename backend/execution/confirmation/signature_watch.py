@@ -96,7 +96,7 @@ class SignatureWatch:
         self._subscriptions = SignatureSubscriptions(
             notifications,
             fetch,
-            trusts_blocks=not self._node.has_quorum,
+            trusts_blocks=notifications.is_of_node and not self._node.has_quorum,
             on_landed=self._settle,
             on_doubt=self._poll_now,
         )

@@ -27,6 +27,8 @@ class NotificationsModel:
     Half of the nodes have no subscriptions to blocks.
     """
 
+    is_of_node = True
+
     def __init__(
         self,
         chain: ChainModel,
