@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from backend.cli.operations.operator import find_node_urls
 from backend.config import ConfigurationError, Settings
 from backend.config.chain.node_urls import parse_node_urls
 from backend.domain.errors import EngineError
@@ -18,13 +19,16 @@ DEFAULT_AMOUNT: Final = "0.1"
 
 
 def show_live_report(settings: Settings, pair: str, amount: str) -> bool:
-    """Examine what the settings name and print it; returns whether anything is wrong.
+    """Examine the nodes of the settings, or of an `up`; returns whether anything is wrong.
 
-    Raises ``ClickException`` for a wrong pair or amount, ``ConfigurationError``.
+    Raises ``ClickException`` for a wrong pair or amount, ``ConfigurationError``, and ``Rejected``
+    if the data folder is another user's.
     """
-    urls = parse_node_urls(settings.solana_rpc_url or "")
+    urls = parse_node_urls(find_node_urls(settings) or "")
     if not urls:
-        raise ConfigurationError("SOLANA_RPC_URL must name the nodes to examine")
+        raise ConfigurationError(
+            "SOLANA_RPC_URL must name the nodes to examine, or --data-dir an `up` that runs"
+        )
     try:
         parsed = parse_pair(pair)
     except ValueError as error:
