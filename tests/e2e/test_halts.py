@@ -23,6 +23,8 @@ async def test_a_running_engine_is_halted_by_its_data_folder(data_dir: Path) -> 
         found = await run("doctor")
         for line in ("all orders: halted since ", "has all migrations", "permits what is needed"):
             assert line in found
+        examined = await run("doctor", "--live")
+        assert "No fault was found, and nothing was sent." in examined
         verified = await run("verify", "--chain")
         assert verified.startswith("0 orders, 0 signatures (0 unknown to the node) in ")
         assert "trading is active again" in await run("resume")
