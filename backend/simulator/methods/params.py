@@ -76,14 +76,14 @@ class Params:
 
     def get_string(self, index: int) -> str:
         """A required string."""
-        value = self._values[index] if index < len(self._values) else None
+        value = self.get_value(index)
         if not isinstance(value, str):
             raise RpcError(INVALID_PARAMS, f"Invalid params: expected a string at position {index}")
         return value
 
     def get_strings(self, index: int, count_max: int) -> list[str]:
         """A required array of at most ``count_max`` strings."""
-        value = self._values[index] if index < len(self._values) else None
+        value = self.get_value(index)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise RpcError(
                 INVALID_PARAMS, f"Invalid params: expected an array of strings at position {index}"
@@ -94,14 +94,14 @@ class Params:
 
     def get_integer(self, index: int, value_max: int) -> int:
         """A required integer from 0 to ``value_max``."""
-        value = self._values[index] if index < len(self._values) else None
+        value = self.get_value(index)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= value_max:
             raise RpcError(INVALID_PARAMS, f"Invalid params: expected a number at position {index}")
         return value
 
     def get_options(self, index: int) -> CallOptions:
         """The optional object of call options."""
-        value = self._values[index] if index < len(self._values) else None
+        value = self.get_value(index)
         if value is None:
             value = {}
         if not isinstance(value, dict):
